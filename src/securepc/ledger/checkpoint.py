@@ -1,0 +1,74 @@
+"""Checkpoints (C2SP tlog-checkpoint v1.0.0): a log's size and head, as the text of a signed note. Pure."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from securepc.ledger import note
+from securepc.ledger.note import CheckSignature, NoteError, VerifierKey
+
+_SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
+MAX_SIZE = 2**63 - 1
+
+
+class Checkpoint(NamedTuple):
+    """`origin` names the log, `root` is its RFC 6962 head at `size`."""
+
+    origin: str
+    size: int
+    root: bytes
+    extensions: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The note text, LF at its end."""
+        lines = [self.origin, str(self.size), base64.b64encode(self.root).decode("ascii"), *self.extensions]
+        return "".join(line + "\n" for line in lines)
+
+
+def origin_of(log: bytes) -> str:
+    """The origin of one of our logs, from its 16-byte handle."""
+    return f"securepc/{log.hex()}"
+
+
+def parse(text: str) -> Checkpoint:
+    """Read a checkpoint's text.
+
+    Raises:
+        NoteError: any other spelling than `Checkpoint.text` gives.
+    """
+    if not text.endswith("\n"):
+        raise NoteError("a checkpoint without its last line feed")
+    lines = text[:-1].split("\n")
+    if len(lines) < 3 or not all(lines) or not _SIZE.fullmatch(lines[1]):
+        raise NoteError("not a checkpoint")
+    size = int(lines[1])
+    try:
+        root = base64.b64decode(lines[2], validate=True)
+    except ValueError:
+        raise NoteError("a checkpoint with a malformed root") from None
+    checkpoint = Checkpoint(lines[0], size, root, tuple(lines[3:]))
+    if len(root) != 32 or size > MAX_SIZE or checkpoint.text != text:
+        raise NoteError("a checkpoint in another spelling")
+    return checkpoint
+
+
+def sign(checkpoint: Checkpoint, key: VerifierKey, signer: Callable[[bytes], bytes]) -> str:
+    """The signed note of a checkpoint."""
+    return note.sign_note(checkpoint.text, key, signer)
+
+
+def verify(data: bytes, key: VerifierKey, check: CheckSignature) -> Checkpoint:
+    """Read a checkpoint that must be of this log: signed by its key, under its name.
+
+    Raises:
+        NoteError: malformed, of another log, or not signed by its key.
+    """
+    parsed, _ = note.verify(data, [key], check)
+    checkpoint = parse(parsed.text)
+    if checkpoint.origin != key.name:
+        raise NoteError(f"a checkpoint of another log: {checkpoint.origin}")
+    return checkpoint
