@@ -1,0 +1,54 @@
+# make demo    everything on this PC: manager, ledger, this PC's agent, three simulated PCs   (ARGS='--for 60')
+# make test    every test that needs no root and no further system package                    (ARGS='-k name')
+# make lab     what needs root and more of the system: installs it, skips nothing
+# make check   style, types, imports, the length of modules
+# make bench   a line a figure: NAME VALUE UNIT                                               (NAME=verify)
+# make soak    what takes longer than anybody waits for
+# make lock    refresh requirements/*.txt from pyproject.toml (needs uv)
+.PHONY: demo test lab check bench soak lock help clean
+ARGS =
+NAME =
+BIN := .venv/bin
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+demo:
+	@tools/venv manager
+	@exec $(BIN)/securepc demo $(ARGS)
+
+test:
+	@tools/venv dev
+	$(BIN)/python -m pytest $(ARGS)
+
+lab:
+	@tools/lab
+	@tools/venv lab
+	$(BIN)/python -m pytest --lab $(ARGS)
+
+soak:
+	@tools/venv dev
+	$(BIN)/python -m pytest --soak $(ARGS)
+
+check:
+	@tools/venv dev
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/architecture
+
+bench:
+	@tools/venv dev
+	@$(BIN)/python -m benchmarks $(NAME)
+
+LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-annotate --no-header --upgrade pyproject.toml
+lock:
+	$(LOCK) --extra manager --extra dev --extra lab -o requirements/lab.txt
+	$(LOCK) --extra manager --extra dev -c requirements/lab.txt -o requirements/dev.txt
+	$(LOCK) --extra manager -c requirements/lab.txt -o requirements/manager.txt
+	$(LOCK) -c requirements/lab.txt -o requirements/agent.txt
+
+clean:
+	rm -rf .venv build dist src/*.egg-info
