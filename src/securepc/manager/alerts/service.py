@@ -1,0 +1,70 @@
+"""Raise, list and close alerts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.orm import Session
+
+from securepc.manager import clock
+from securepc.manager.alerts.model import Alert
+
+
+def raise_alert(
+    session: Session,
+    log: bytes,
+    code: str,
+    device: bytes = b"",
+    data: dict[str, Any] | None = None,
+    *,
+    level: str = "alert",
+    count: int = 1,
+) -> None:
+    """Note that something happened. The same code of the same device is one row while it is open.
+
+    Args:
+        session: of `Database.write`.
+        log: the agency's log handle; empty for the whole manager.
+        code: a word that `alerts.texts` has sentences for.
+        data: what the sentences are filled with: JSON types only.
+    """
+    now = clock.now()
+    row = insert(Alert).values(
+        log=log,
+        device=device,
+        code=code,
+        level=level,
+        data=data or {},
+        count=count,
+        first_at=now,
+        last_at=now,
+    )
+    session.execute(
+        row.on_conflict_do_update(
+            index_elements=["log", "code", "device"],
+            index_where=Alert.closed_at.is_(None),
+            set_={"count": Alert.count + count, "last_at": now, "data": row.excluded.data},
+        )
+    )
+
+
+def close(session: Session, log: bytes, code: str, device: bytes = b"", by: str = "") -> None:
+    """Note that it is over, or that somebody has seen to it; does nothing where no such alert is open."""
+    session.execute(
+        update(Alert)
+        .where(Alert.log == log, Alert.code == code, Alert.device == device, Alert.closed_at.is_(None))
+        .values(closed_at=clock.now(), closed_by=by)
+    )
+
+
+def open_alerts(session: Session, log: bytes, limit: int = 200) -> list[Alert]:
+    """What is open for an agency and for the whole manager, latest first."""
+    query = (
+        select(Alert)
+        .where(Alert.log.in_((log, b"")), Alert.closed_at.is_(None))
+        .order_by(Alert.last_at.desc())
+        .limit(limit)
+    )
+    return list(session.scalars(query))

@@ -1,0 +1,83 @@
+"""Wiring only: the contexts, and how their parts become one application.
+
+A context is a folder. Of these modules it has those it needs:
+
+- `model`    its tables, on `database.Base`; their migrations in `migrations/`
+- `service`  what it does
+- `wiring`   `attach(manager)`: adds its parts to the manager, subscribes its followers
+- `api`      `router`: its HTTP API
+- `pages`    `router`: its pages of the console
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+
+from securepc import __version__
+from securepc.manager import errors
+from securepc.manager.core import Manager
+
+CONTEXTS = (
+    "alerts",
+    "audit",
+    "devices",
+    "policy",
+    "ingest",
+    "logs",
+    "health",
+    "accounts",
+    "search",
+    "evidence",
+    "console",
+)
+"""In this order their parts are attached and started."""
+
+
+def create_app(home: Path) -> FastAPI:
+    """The application over a home that `manager init` made.
+
+    Raises:
+        ConfigError: there is no such home, or its settings can't be used.
+    """
+    manager = Manager(home)
+    for wiring in _modules("wiring"):
+        wiring.attach(manager)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        manager.start()
+        try:
+            yield
+        finally:
+            manager.close()
+
+    app = FastAPI(
+        title="Secure PC",
+        version=__version__,
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # its page loads scripts from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.manager = manager
+    errors.install(app)
+    for module in (*_modules("api"), *_modules("pages")):
+        app.include_router(module.router)
+    return app
+
+
+def _modules(name: str) -> list[Any]:
+    """The modules of this name of those contexts that have one."""
+    names = [f"{__package__}.{context}" for context in CONTEXTS]
+    return [
+        importlib.import_module(f"{context}.{name}")
+        for context in names
+        if find_spec(context) and find_spec(f"{context}.{name}")
+    ]

@@ -1,0 +1,1 @@
+"""What administrators do, sealed on the ledger like any other entry."""

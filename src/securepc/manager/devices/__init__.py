@@ -1,0 +1,1 @@
+"""The PCs: names, users, signs of life, enrolment tokens, revocation."""

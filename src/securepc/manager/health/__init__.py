@@ -1,0 +1,1 @@
+"""Whether the manager is well, for people and for Prometheus."""

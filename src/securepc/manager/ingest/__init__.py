@@ -1,0 +1,1 @@
+"""What devices send: enrolment, sessions, batches, heartbeats; and the opener of what the ledger accepted."""

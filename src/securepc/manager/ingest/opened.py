@@ -1,0 +1,68 @@
+"""What the opener hands on, and what a follower is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from securepc.wire.signed.batch import BatchHeader
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A batch that the ledger accepted.
+
+    `entries` are the exact lines, in order; entry i has sequence `header.first + i`. They are None where
+    the payload does not open; `reason` then says why, and also where they do open but something else is
+    wrong ("seal": the journal's MAC chain; "provisional": other lines were announced before).
+    """
+
+    log: bytes
+    index: int
+    height: int
+    block_time: int  # microseconds since 1970 UTC: when the manager had received it
+    header: BatchHeader
+    entries: list[bytes] | None
+    reason: str | None
+
+
+class Provisional(NamedTuple):
+    """Lines that a device announced and has not sealed yet: line i has sequence `first + i`."""
+
+    log: bytes
+    device: bytes
+    boot: bytes
+    epoch: int
+    first: int
+    lines: list[bytes]
+    received_at: int
+
+
+class Follower(Protocol):
+    """Something rebuilt from the ledger. Called from one thread at a time, never in the event loop.
+
+    A follower keeps its own position for each log, in its own store, in the same transaction as what it
+    makes of the batches. When `position` is 0 it is handed everything from the start.
+    """
+
+    @property
+    def name(self) -> str:
+        """A word for logs and metrics."""
+
+    def position(self, log: bytes) -> int:
+        """The first leaf index of this log that it has not seen."""
+
+    def follow(self, log: bytes, opened: Sequence[Opened], position: int) -> None:
+        """Take these batches, in the order of the log, and remember `position`.
+
+        Raising leaves the position where it was: the same batches are handed over again later, and the
+        failure is an alert. The other followers go on.
+        """
+
+
+class ProvisionalListener(Protocol):
+    """Wants to know of lines before they are sealed. Called from request threads: must be quick."""
+
+    def announced(self, lines: Provisional) -> None:
+        """These lines were just received."""
