@@ -1,0 +1,21 @@
+"""Chooses the operating system, here and nowhere else.
+
+clock()             both clocks and the boot id of this PC
+machine()           host name, operating system, user
+collectors(context) every collector there is for this system, not yet started
+"""
+
+from __future__ import annotations
+
+import sys
+
+from securepc.agent.platform.base import Clock, Machine, Unsupported
+
+if sys.platform == "linux":
+    from securepc.agent.platform.linux import clock, collectors, machine
+else:
+    raise Unsupported(
+        f"このOS({sys.platform})にはまだ対応していません。", f"{sys.platform} is not supported yet."
+    )
+
+__all__ = ["Clock", "Machine", "Unsupported", "clock", "collectors", "machine"]
