@@ -1,6 +1,7 @@
 """The simulated office is repeatable, orderly, and speaks the catalogue's language."""
 
 import datetime
+import itertools
 import threading
 import time
 
@@ -28,7 +29,7 @@ def test_a_day_is_the_same_for_a_seed_and_another_for_another() -> None:
 
 def test_a_day_has_mornings_lunch_and_night() -> None:
     day = list(office_day(1, day=datetime.date(2026, 12, 1)))
-    assert all(a.at <= b.at and a.up <= b.up for a, b in zip(day, day[1:], strict=False))
+    assert all(a.at <= b.at and a.up <= b.up for a, b in itertools.pairwise(day))
     assert len({event.boot for event in day}) == 1
     hours = [(event.at // 3_600_000_000 + 9) % 24 for event in day]
     assert hours.count(12) < hours.count(10) / 5  # lunch
@@ -46,4 +47,4 @@ def test_now_gives_events_of_this_moment_until_stopped() -> None:
             stop.set()
     assert len(events) == 60
     assert all(event.at >= before for event in events)
-    assert all(a.at <= b.at for a, b in zip(events, events[1:], strict=False))
+    assert all(a.at <= b.at for a, b in itertools.pairwise(events))
