@@ -109,6 +109,20 @@ def consistency_proof(old: int, new: int, subtree: Subtree) -> list[bytes]:
     return _subproof(old, 0, new, True, subtree)
 
 
+def paths(leaves: Sequence[bytes], indexes: Iterable[int]) -> list[list[bytes]]:
+    """The inclusion proofs of several leaves of a small tree held in memory, computed together.
+
+    Raises:
+        ValueError: an index outside the tree.
+    """
+    levels = [list(leaves)]
+    while len(levels[-1]) > 1:
+        level = levels[-1]
+        levels.append([node_hash(*level[i : i + 2]) for i in range(0, len(level) - 1, 2)])
+    size = len(leaves)
+    return [inclusion_proof(index, size, lambda level, n: levels[level][n]) for index in indexes]
+
+
 def root_from_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]) -> bytes:
     """The tree head that an inclusion proof leads to.
 

@@ -1,0 +1,334 @@
+"""What is inside an evidence pack: evidence.json and the lines of batches.jsonl (docs/formats/evidence.md).
+
+Reads and writes the two spellings and checks their shape; what they prove is checked by `securepc.verify`.
+Records that stand under a Merkle root are carried as strings, so that what is hashed is what was received.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from securepc.wire.signed import batch as headers
+from securepc.wire.signed import canonical, documents
+from securepc.wire.signed.canonical import Malformed
+from securepc.wire.signed.documents import b64decode, b64encode
+from securepc.wire.signed.pack import MAX_EVIDENCE, MAX_LINE
+
+FORMAT = "securepc/evidence/v1"
+MAX_PATH = 63
+MAX_RECORD = 2_000
+MAX_LEAVES = 10_000
+MAX_DEVICES = 10_000
+
+ProofsOf = Callable[[Sequence[bytes], Sequence[int]], list[list[bytes]]]
+"""(leaf hashes, indexes) → inclusion paths: `ledger.merkle.paths`, handed in as `wire` imports nothing."""
+
+
+class Range(NamedTuple):
+    """The claim that all entries `first`..`last` of a device are in the pack, and no others."""
+
+    device: bytes
+    first: int
+    last: int
+
+
+class Proven(NamedTuple):
+    """A leaf of the log and its inclusion path to the checkpoint's root."""
+
+    leaf_index: int
+    leaf: bytes
+    path: tuple[bytes, ...]
+
+
+class Placed(NamedTuple):
+    """A record's exact bytes (canonical JSON), its place `rank` among `size` sorted records, and its path."""
+
+    record: bytes
+    rank: int
+    size: int
+    path: tuple[bytes, ...]
+
+
+class Device(NamedTuple):
+    """A device's record in the registry, and its register, rotate, revoke and fork leaves in log order."""
+
+    record: Placed
+    leaves: tuple[Proven, ...]
+
+
+class Evidence(NamedTuple):
+    """evidence.json. `claim` None is a selection; devices are sorted by handle."""
+
+    claim: Range | None
+    log: bytes
+    block: bytes  # the signed block leaf whose state root covers `record`
+    record: Placed  # the log's record under that state root
+    registrars: tuple[Proven, ...]  # the log leaf, then registrar leaves: who may register devices
+    devices: tuple[Device, ...]
+    redactions: tuple[Proven, ...] = ()
+
+
+class Disclosed(NamedTuple):
+    """One entry of a batch, shown without its neighbours; or, redacted, its leaf hash in their place."""
+
+    sequence: int
+    path: tuple[bytes, ...]
+    salt: bytes = b""
+    entry: bytes = b""
+    redacted: bytes | None = None  # the leaf hash where text and salt are gone
+
+
+class Batch(NamedTuple):
+    """A line of batches.jsonl: a whole batch under its key, or some of its entries."""
+
+    place: Proven
+    key: bytes | None
+    entries: tuple[bytes, ...]
+    disclosed: tuple[Disclosed, ...]
+
+
+def whole(place: Proven, key: bytes, entries: Iterable[bytes]) -> Batch:
+    """Disclose a whole batch by its key."""
+    return Batch(place, key, tuple(entries), ())
+
+
+def part(
+    place: Proven, key: bytes, entries: Sequence[bytes], wanted: Iterable[int], paths_of: ProofsOf
+) -> Batch:
+    """Disclose only the wanted sequence numbers of a batch, all of whose entries are given.
+
+    Raises:
+        Malformed: the batch does not hold a wanted sequence number, or is not a batch.
+    """
+    first = headers.of_leaf(place.leaf).first
+    chosen = sorted({sequence - first for sequence in wanted})
+    if chosen and not (chosen[0] >= 0 and chosen[-1] < len(entries)):
+        raise Malformed("a wanted entry is not in this batch")
+    salts = headers.salts(key, len(entries))
+    paths = paths_of(headers.entry_leaves(key, list(entries)), chosen)
+    disclosed = (
+        Disclosed(first + i, tuple(path), salts[i], entries[i]) for i, path in zip(chosen, paths, strict=True)
+    )
+    return Batch(place, None, (), tuple(disclosed))
+
+
+def encode(evidence: Evidence) -> bytes:
+    """The bytes of evidence.json.
+
+    Raises:
+        Malformed: something that readers would refuse.
+    """
+    claim: dict[str, Any] = {"type": "selection"}
+    if evidence.claim is not None:
+        device, first, last = evidence.claim
+        claim = {"type": "range", "device": device.hex(), "first": first, "last": last}
+    data = canonical.encode(
+        {
+            "format": FORMAT,
+            "claim": claim,
+            "log": evidence.log.hex(),
+            "block": b64encode(evidence.block),
+            "record": _placed(evidence.record),
+            "registrars": [_proven(leaf) for leaf in evidence.registrars],
+            "devices": [
+                {"record": _placed(device.record), "leaves": [_proven(leaf) for leaf in device.leaves]}
+                for device in evidence.devices
+            ],
+            "redactions": [_proven(leaf) for leaf in evidence.redactions],
+        }
+    )
+    decode(data)
+    return data
+
+
+def decode(data: bytes) -> Evidence:
+    """Read evidence.json.
+
+    Raises:
+        Malformed: any other spelling than `encode` gives.
+    """
+    value = canonical.decode(data, limit=MAX_EVIDENCE)
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise Malformed(f"evidence.json is not of the format {FORMAT}")
+    if not _EVIDENCE(value):
+        raise Malformed("evidence.json: a field is missing, unknown or not what it should be")
+    return Evidence(
+        claim=_read_claim(value["claim"]),
+        log=bytes.fromhex(value["log"]),
+        block=b64decode(value["block"]),
+        record=_read_placed(value["record"]),
+        registrars=_read_leaves(value["registrars"], "registrars"),
+        devices=tuple(
+            Device(_read_placed(device["record"]), _read_leaves(device["leaves"], "a device's leaves"))
+            for device in value["devices"]
+        ),
+        redactions=_read_leaves(value["redactions"], "redactions"),
+    )
+
+
+def encode_batch(batch: Batch) -> bytes:
+    """One line of batches.jsonl, without its line feed.
+
+    Raises:
+        Malformed: something that readers would refuse.
+    """
+    value: dict[str, Any] = _proven(batch.place)
+    if batch.key is not None:
+        value |= {"key": b64encode(batch.key), "entries": [_entry(entry) for entry in batch.entries]}
+    else:
+        value["entries"] = [_disclosed(entry) for entry in batch.disclosed]
+    data = canonical.encode(value)
+    decode_batch(data)
+    return data
+
+
+def decode_batch(line: bytes) -> Batch:
+    """Read a line of batches.jsonl.
+
+    Raises:
+        Malformed: any other spelling than `encode_batch` gives.
+    """
+    value = canonical.decode(line, limit=MAX_LINE)
+    if _WHOLE(value):
+        entries = tuple(_read_entry(entry) for entry in value["entries"])
+        return Batch(_read_proven(value), b64decode(value["key"]), entries, ())
+    if not _PART(value):
+        raise Malformed("a field is missing, unknown or not what it should be")
+    disclosed = tuple(map(_read_disclosed, value["entries"]))
+    if any(a.sequence >= b.sequence for a, b in pairwise(disclosed)):
+        raise Malformed("the entries of a batch are not in rising order")
+    return Batch(_read_proven(value), None, (), disclosed)
+
+
+def _proven(leaf: Proven) -> dict[str, Any]:
+    return {
+        "index": leaf.leaf_index,
+        "leaf": b64encode(leaf.leaf),
+        "proof": [b64encode(h) for h in leaf.path],
+    }
+
+
+def _placed(placed: Placed) -> dict[str, Any]:
+    return {
+        "record": placed.record.decode("utf-8"),
+        "index": placed.rank,
+        "size": placed.size,
+        "path": [b64encode(h) for h in placed.path],
+    }
+
+
+def _entry(entry: bytes) -> Any:
+    try:
+        return entry.decode("utf-8")
+    except UnicodeDecodeError:
+        return {"raw": b64encode(entry)}
+
+
+def _disclosed(item: Disclosed) -> dict[str, Any]:
+    value: dict[str, Any] = {"sequence": item.sequence, "path": [b64encode(h) for h in item.path]}
+    if item.redacted is not None:
+        return value | {"redacted": b64encode(item.redacted)}
+    return value | {"salt": b64encode(item.salt), "entry": _entry(item.entry)}
+
+
+def _base64(value: Any) -> bool:
+    return isinstance(value, str)  # its spelling is checked where it is decoded
+
+
+_PROOF = documents.array(documents.HASH, MAX_PATH)
+_PROVEN = documents.record({"index": documents.integer, "leaf": _base64, "proof": _PROOF})
+_PLACED = documents.record(
+    {
+        "record": documents.text(MAX_RECORD),
+        "index": documents.integer,
+        "size": documents.integer,
+        "path": _PROOF,
+    }
+)
+_LEAVES = documents.array(_PROVEN, MAX_LEAVES)
+_RANGE = documents.record(
+    {
+        "type": lambda v: v == "range",
+        "device": documents.handle,
+        "first": documents.integer,
+        "last": documents.integer,
+    }
+)
+_EVIDENCE = documents.record(
+    {
+        "format": lambda v: v == FORMAT,
+        "claim": lambda v: v == {"type": "selection"} or _RANGE(v),
+        "log": documents.handle,
+        "block": _base64,
+        "record": _PLACED,
+        "registrars": _LEAVES,
+        "devices": documents.array(documents.record({"record": _PLACED, "leaves": _LEAVES}), MAX_DEVICES),
+        "redactions": _LEAVES,
+    }
+)
+_RAW = documents.record({"raw": _base64})
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str) or _RAW(value)
+
+
+_OPEN = documents.record(
+    {"sequence": documents.integer, "path": _PROOF, "salt": documents.base64_of(16), "entry": _text}
+)
+_GONE = documents.record({"sequence": documents.integer, "path": _PROOF, "redacted": documents.HASH})
+_PLACE = {"index": documents.integer, "leaf": _base64, "proof": _PROOF}
+_WHOLE = documents.record(
+    {**_PLACE, "key": documents.base64_of(32), "entries": documents.array(_text, headers.MAX_ENTRIES)}
+)
+_PART = documents.record(
+    {
+        **_PLACE,
+        "entries": documents.array(lambda v: _OPEN(v) or _GONE(v), headers.MAX_ENTRIES),
+    }
+)
+
+
+def _read_claim(value: dict[str, Any]) -> Range | None:
+    if value["type"] == "selection":
+        return None
+    if not 1 <= value["first"] <= value["last"]:
+        raise Malformed("evidence.json: the claimed range is empty or impossible")
+    return Range(bytes.fromhex(value["device"]), value["first"], value["last"])
+
+
+def _read_hashes(values: list[str]) -> tuple[bytes, ...]:
+    return tuple(b64decode(value) for value in values)
+
+
+def _read_proven(value: dict[str, Any]) -> Proven:
+    return Proven(value["index"], b64decode(value["leaf"]), _read_hashes(value["proof"]))
+
+
+def _read_leaves(values: list[dict[str, Any]], name: str) -> tuple[Proven, ...]:
+    leaves = tuple(map(_read_proven, values))
+    if any(a.leaf_index >= b.leaf_index for a, b in pairwise(leaves)):
+        raise Malformed(f"evidence.json: {name} are not in rising order")
+    return leaves
+
+
+def _read_placed(value: dict[str, Any]) -> Placed:
+    return Placed(value["record"].encode("utf-8"), value["index"], value["size"], _read_hashes(value["path"]))
+
+
+def _read_entry(value: Any) -> bytes:
+    if isinstance(value, str):
+        return value.encode("utf-8")
+    entry = b64decode(value["raw"])
+    if not isinstance(_entry(entry), dict):
+        raise Malformed("an entry in base64 that could be text")
+    return entry
+
+
+def _read_disclosed(value: dict[str, Any]) -> Disclosed:
+    sequence, path = value["sequence"], _read_hashes(value["path"])
+    if "redacted" in value:
+        return Disclosed(sequence, path, redacted=b64decode(value["redacted"]))
+    return Disclosed(sequence, path, b64decode(value["salt"]), _read_entry(value["entry"]))
