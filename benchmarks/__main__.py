@@ -1,0 +1,42 @@
+"""`python -m benchmarks [NAME…]`: a line a figure, `NAME VALUE UNIT`.
+
+A module of this package measures one or more figures: `figures(names)` is given those that are asked
+for and yields `(name, value)` as soon as each is known. What it has to say besides goes to stderr.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+FIGURES: dict[str, tuple[str, str]] = {
+    # name: (module, unit)
+    "pipeline_full": ("pipeline", "entries/s"),
+    "pipeline_office": ("pipeline", "entries/s"),
+    "disk_full": ("pipeline", "bytes/entry"),
+    "disk_office": ("pipeline", "bytes/entry"),
+    "search_day": ("search", "s"),
+    "search_month": ("search", "s"),
+    "search_all": ("search", "s"),
+    "verify": ("verify", "entries/s"),
+    "agent_rss": ("agent", "MB"),
+    "agent_cpu": ("agent", "%"),
+}
+
+
+def main(names: list[str]) -> int:
+    """Measure what is named, or everything."""
+    unknown = [name for name in names if name not in FIGURES]
+    if unknown:
+        print(f"no such figure: {', '.join(unknown)}; known: {', '.join(FIGURES)}", file=sys.stderr)
+        return 2
+    wanted = names or list(FIGURES)
+    for module in dict.fromkeys(FIGURES[name][0] for name in wanted):
+        mine = [name for name in wanted if FIGURES[name][0] == module]
+        for name, value in importlib.import_module(f"benchmarks.{module}").figures(mine):
+            print(name, f"{value:.3g}" if value < 100 else f"{value:.0f}", FIGURES[name][1], flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
