@@ -37,9 +37,10 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session on one consistent view; what it changes is thrown away."""
+        """A session on one consistent view; what it changes is thrown away, what it read stays readable."""
         with Session(self._engine, expire_on_commit=False) as session:
             yield session
+            session.expunge_all()  # a rollback would empty them
             session.rollback()
 
     @contextmanager

@@ -1,0 +1,1 @@
+"""Who may enter the console and the API, and how they prove it."""
