@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from securepc.ledger import note
-from securepc.ledger.note import CheckSignature, NoteError, VerifierKey
+from securepc.ledger.note import CheckSignature, Note, NoteError, VerifierKey
 
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 MAX_SIZE = 2**63 - 1
+MAX_TIMESTAMP = 2**63 - 1
 
 
 class Checkpoint(NamedTuple):
@@ -72,3 +73,47 @@ def verify(data: bytes, key: VerifierKey, check: CheckSignature) -> Checkpoint:
     if checkpoint.origin != key.name:
         raise NoteError(f"a checkpoint of another log: {checkpoint.origin}")
     return checkpoint
+
+
+class Cosignature(NamedTuple):
+    """`time`: seconds since 1970 when the witness held this to be the log's largest consistent tree."""
+
+    key: VerifierKey
+    time: int
+
+
+def cosigned_message(text: str, time: int) -> bytes:
+    """What a witness signs (C2SP tlog-cosignature, Ed25519) for a checkpoint's text."""
+    return f"cosignature/v1\ntime {time}\n{text}".encode()
+
+
+def cosign(text: str, key: VerifierKey, time: int, signer: Callable[[bytes], bytes]) -> str:
+    """A witness's signature line for a checkpoint's text, LF included."""
+    return note.signature_line(
+        key.name, key.id, time.to_bytes(8, "big") + signer(cosigned_message(text, time))
+    )
+
+
+def cosignatures(
+    signed: Note, witnesses: Iterable[VerifierKey], check: CheckSignature
+) -> tuple[Cosignature, ...]:
+    """The valid cosignatures of a checkpoint by known Ed25519 witnesses, in the order of its lines.
+
+    Raises:
+        NoteError: a known witness's line fails, or it has two.
+    """
+    known = {(key.name, key.id): key for key in witnesses if key.algorithm == note.COSIGNATURE}
+    found: dict[VerifierKey, Cosignature] = {}
+    for line in signed.signatures:
+        key = known.get((line.name, line.key_id))
+        if key is None:
+            continue
+        if key in found:
+            raise NoteError(f"two cosignatures by {key.name}")
+        time = int.from_bytes(line.payload[:8], "big")
+        if time > MAX_TIMESTAMP or not check(
+            key.public, cosigned_message(signed.text, time), line.payload[8:]
+        ):
+            raise NoteError(f"the cosignature of {key.name} does not verify")
+        found[key] = Cosignature(key, time)
+    return tuple(found.values())

@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 ED25519 = 0x01
 COSIGNATURE = 0x04
+ML_DSA_44 = 0x06
+_KEY_SIZES = {ED25519: 32, COSIGNATURE: 32, ML_DSA_44: 1312}
 MAX_NOTE = 1_000_000
 MAX_SIGNATURES = 100
 _DASH = "— "
@@ -65,25 +67,26 @@ def key_id(name: str, algorithm: int, public: bytes) -> bytes:
 
 
 def valid_name(name: str) -> bool:
-    """Whether a key may be called so: not empty, no white space, no plus sign, no control character."""
-    return (
-        bool(name)
-        and "+" not in name
-        and not any(c.isspace() or ord(c) < 0x20 or ord(c) == 0x7F for c in name)
+    """Whether a key may be called so: not empty, no white space, no plus sign, no control character, and
+    nothing that UTF-8 has no bytes for."""
+    return bool(name) and not any(
+        c == "+" or c.isspace() or c < " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in name
     )
 
 
 def parse_key(text: str) -> VerifierKey:
-    """Read a verifier key.
+    """Read a verifier key: Ed25519, or a cosigner's Ed25519 or ML-DSA-44 (tlog-cosignature).
+
+    ML-DSA-44 keys are known so that they can be named; nothing here verifies their signatures.
 
     Raises:
-        NoteError: another spelling, a wrong key id, or a type other than Ed25519 and its cosignature.
+        NoteError: another spelling, a wrong key id, or a key of another type.
     """
     parts = text.split("+", 2)
     if len(parts) != 3 or not valid_name(parts[0]) or len(parts[1]) != 8:
         raise NoteError("not a verifier key")
     data = _base64(parts[2])
-    if len(data) != 33 or data[0] not in (ED25519, COSIGNATURE):
+    if not data or len(data) - 1 != _KEY_SIZES.get(data[0]):
         raise NoteError("a verifier key of a type that is not known here")
     key = VerifierKey(parts[0], data[0], data[1:])
     if str(key) != text:

@@ -6,11 +6,12 @@ Secrets are plain `bytes` here; where they live and how they are wrapped is `age
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 
 from nacl import bindings
+
+from securepc.wire.signed.batch import key_id
 
 SEALED_KEY_SIZE = 80
 """A 32-byte key in a sealed box: ephemeral public key 32 + tag 16 + 32."""
@@ -53,7 +54,7 @@ def verify(public: bytes, message: bytes, signature: bytes) -> bool:
 
 def device_key_id(public: bytes) -> bytes:
     """The first 8 bytes of SHA-256("securepc/device-key" || public key)."""
-    return hashlib.sha256(b"securepc/device-key" + public).digest()[:8]
+    return key_id(public)
 
 
 class BoxKey:

@@ -106,6 +106,11 @@ def of_leaf(leaf: bytes) -> BatchHeader:
     return parse(parts.body)
 
 
+def key_id(public: bytes) -> bytes:
+    """A device key's id in headers: the first 8 bytes of SHA-256("securepc/device-key" || public key)."""
+    return hashlib.sha256(b"securepc/device-key" + public).digest()[:8]
+
+
 def message_hash(leaf: bytes) -> bytes:
     """What the device's next batch must name as `previous`: SHA-256 of a leaf without its signature."""
     return hashlib.sha256(leaf[: -leaves.SIGNATURE_SIZE]).digest()

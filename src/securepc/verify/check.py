@@ -1,0 +1,295 @@
+"""Verification, in this order. Whatever fails first ends it, named with its step and its place.
+
+1. *The file* is a pack in its one spelling: the zip's frame, evidence.json, every line of batches.jsonl.
+2. *The checkpoint* is of the log that the evidence is about, and signed by that log's key in the policy.
+3. *Outsiders*: every cosignature by a witness of the policy is valid, and they make up its quorum.
+4. *The block*: its state root covers the log's record, and the record has the checkpoint's size and root.
+   With a genesis to trust, the block is of that chain and signed by its key; without, this is named.
+5. *Who registers devices*: the log's first leaf and every change of registrar are in the log, each signed
+   by the registrar before.
+6. *The devices*: each one's record is in the registry that the log's record commits to; its registration,
+   key rotations, revocation and fork are in the log, rightly signed, and lead to that record.
+7. *Each batch* is signed by the key its device had at that place of the log, not after a revocation; it is
+   in the log under the checkpoint; and it continues the device's batch before it, where that is in the pack.
+8. *Each entry* stands, with its salt, at its place under its batch's root; what is redacted the log names.
+9. *The claim*: a range has every entry from first to last exactly once, and none besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from securepc.ledger import checkpoint as checkpoints
+from securepc.ledger import note
+from securepc.ledger.checkpoint import Checkpoint, Cosignature
+from securepc.ledger.note import NoteError
+from securepc.verify import ed25519
+from securepc.verify.batches import Completeness, Redactions, Sealed
+from securepc.verify.members import Member, Registrars, Tree, read_record, read_signed, require_inclusion
+from securepc.verify.trust import Trust
+from securepc.verify.verdict import Entry, NotValid, Verdict
+from securepc.wire.signed import block as blocks
+from securepc.wire.signed import documents, evidence
+from securepc.wire.signed import leaf as leaves
+from securepc.wire.signed.block import BlockHeader
+from securepc.wire.signed.canonical import Malformed
+from securepc.wire.signed.documents import b64decode
+from securepc.wire.signed.evidence import Evidence
+from securepc.wire.signed.leaf import CheckSignature
+from securepc.wire.signed.pack import Reader
+
+_LOG_RECORD = documents.record(
+    {
+        "log": documents.handle,
+        "registry": documents.HASH,
+        "root": documents.HASH,
+        "size": documents.integer,
+    }
+)
+
+
+def check(stream: BinaryIO, trust: Trust, verify: CheckSignature = ed25519.verify) -> Verdict:
+    """Judge the evidence pack in a seekable stream.
+
+    Args:
+        verify: (public key, message, signature) → is it valid; pure RFC 8032 unless one is given.
+
+    Raises:
+        NotValid: the evidence does not hold; says what is wrong and where.
+        OSError: the stream cannot be read.
+    """
+    return _Check(trust, verify).run(stream)
+
+
+class _Check:
+    def __init__(self, trust: Trust, verify: CheckSignature) -> None:
+        self._trust = trust
+        self._verify = verify
+        self._step = 0
+        self._not_checked: list[tuple[str, dict[str, object]]] = []
+        self._remarks: list[tuple[str, dict[str, object]]] = []
+
+    def run(self, stream: BinaryIO) -> Verdict:
+        try:
+            return self._run(stream)
+        except NotValid as wrong:
+            wrong.step = self._step
+            raise
+
+    def _run(self, stream: BinaryIO) -> Verdict:
+        # (1): the file is a pack in its one spelling
+        self._step = 1
+        with _malformed_in("the file"):
+            reader = Reader(stream)
+        with _malformed_in("evidence.json"):
+            content = evidence.decode(reader.evidence)
+
+        # (2): the checkpoint is this log's, and signed by its key
+        self._step = 2
+        checkpoint = self._checkpoint(reader.checkpoint, content.log)
+        tree = Tree(content.log, checkpoint.size, checkpoint.root)
+
+        # (3): outsiders have seen the checkpoint, as the policy asks
+        self._step = 3
+        cosignatures = self._witnesses(reader.checkpoint)
+
+        # (4): the block's state covers the log as the checkpoint has it
+        self._step = 4
+        block, registry = self._block(content, checkpoint)
+
+        # (5): who registers devices
+        self._step = 5
+        registrars = Registrars(content.registrars, tree, self._verify)
+        if registrars.follows:
+            self._remarks.append(("follows", {"log": registrars.follows}))
+
+        # (6): the devices and their keys
+        self._step = 6
+        members = self._members(content, registry, tree, registrars)
+        redactions = self._redactions(content, tree, registrars)
+
+        # (7), (8), (9): the batches, one after the other
+        entries, count = self._batches(reader, content, members, redactions, tree)
+        redacted = sum(entry.text is None for entry in entries)
+        if redacted:
+            self._remarks.append(("redacted", {"count": redacted}))
+        self._name_what_no_pack_can_show(content, cosignatures)
+        return Verdict(
+            checkpoint=checkpoint,
+            block=block,
+            block_signed=self._trust.genesis is not None,
+            cosignatures=cosignatures,
+            claim=content.claim,
+            batches=count,
+            entries=tuple(entries),
+            not_checked=tuple(self._not_checked),
+            remarks=tuple(self._remarks),
+        )
+
+    def _checkpoint(self, data: bytes, log: bytes) -> Checkpoint:
+        where = "checkpoint.txt"
+        with _malformed_in(where):
+            checkpoint = checkpoints.parse(note.parse(data).text)
+        expected = checkpoints.origin_of(log)
+        if checkpoint.origin != expected:
+            raise NotValid("other-log", where, found=checkpoint.origin, expected=expected)
+        keys = [key for key in self._trust.policy.logs if key.name == expected]
+        if not keys:
+            raise NotValid("unknown-log", where, origin=expected)
+        try:
+            note.verify(data, keys, self._verify)
+        except NoteError as error:
+            raise NotValid("checkpoint-signature", where, detail=str(error)) from None
+        return checkpoint
+
+    def _witnesses(self, data: bytes) -> tuple[Cosignature, ...]:
+        policy = self._trust.policy
+        try:
+            found = checkpoints.cosignatures(note.parse(data), policy.witnesses.values(), self._verify)
+        except NoteError as error:
+            raise NotValid("cosignature", "checkpoint.txt", detail=str(error)) from None
+        if not policy.satisfied(frozenset(cosignature.key for cosignature in found)):
+            names = ", ".join(cosignature.key.name for cosignature in found) or "0"
+            raise NotValid("quorum", "checkpoint.txt", cosigned=names)
+        unread = [key.name for key in policy.witnesses.values() if key.algorithm != note.COSIGNATURE]
+        if unread:
+            self._not_checked.append(("unread-witnesses", {"names": ", ".join(unread)}))
+        return found
+
+    def _block(self, content: Evidence, checkpoint: Checkpoint) -> tuple[BlockHeader, bytes]:
+        """The block's header, and the registry root that it covers."""
+        where = "evidence.json: block"
+        with _malformed_in(where):
+            parts = leaves.split(content.block)
+            if (parts.kind, parts.version) != (blocks.KIND, 1):
+                raise NotValid("kind", where, expected="block", found=f"{parts.kind}/v{parts.version}")
+            header = blocks.parse(parts.body)
+        genesis = self._trust.genesis
+        if genesis is None:
+            self._not_checked.append(("block", {}))
+        elif header.chain != genesis.chain:
+            raise NotValid("other-chain", where, found=header.chain.hex(), expected=genesis.chain.hex())
+        elif not self._verify(genesis.key, parts.message, parts.signature):
+            raise NotValid("block-signature", where, height=header.height)
+        elif header.height == 1 and header.previous != genesis.hash:
+            raise NotValid("other-chain", where, found=header.previous.hex(), expected=genesis.hash.hex())
+
+        where = "evidence.json: record"
+        placed = content.record
+        require_inclusion(
+            "record-not-in-block", placed.rank, placed.size, placed.record, placed.path, header.state, where
+        )
+        record = read_record(placed, _LOG_RECORD, where)
+        if record["log"] != content.log.hex():
+            raise NotValid("leaf-of-other-log", where, kind="record", found=record["log"])
+        recorded = (record["size"], b64decode(record["root"]))
+        if recorded != (checkpoint.size, checkpoint.root):
+            raise NotValid("rolled-back", where, size=checkpoint.size, recorded=record["size"])
+        return header, b64decode(record["registry"])
+
+    def _members(
+        self, content: Evidence, registry: bytes, tree: Tree, registrars: Registrars
+    ) -> dict[bytes, Member]:
+        members: dict[bytes, Member] = {}
+        last = b""
+        for device in content.devices:
+            member = Member(device, registry, tree, registrars, self._verify)
+            if member.handle <= last:
+                raise NotValid("malformed", member.where, detail="devices are not in rising order")
+            members[member.handle] = member
+            last = member.handle
+            handle = member.handle.hex()
+            if member.forked is not None:
+                self._remarks.append(("forked", {"device": handle, "index": member.forked}))
+            if member.revoked is not None:
+                self._remarks.append(("revoked", {"device": handle, "index": member.revoked}))
+        return members
+
+    def _redactions(self, content: Evidence, tree: Tree, registrars: Registrars) -> Redactions:
+        found = set()
+        for place in content.redactions:
+            leaf = read_signed(place, ("redact",), tree, "evidence.json: redactions")
+            leaf.require_signature(registrars.at(leaf.leaf_index), self._verify)
+            found.add((leaf.fields["leaf"], leaf.fields["sequence"]))
+        return frozenset(found)
+
+    def _batches(
+        self,
+        reader: Reader,
+        content: Evidence,
+        members: dict[bytes, Member],
+        redactions: Redactions,
+        tree: Tree,
+    ) -> tuple[list[Entry], int]:
+        before: dict[bytes, Sealed] = {}
+        complete = Completeness(content.claim) if content.claim is not None else None
+        proven: list[Entry] = []
+        unlinked: dict[str, int] = {}
+        number = last = 0
+        for number, line in enumerate(self._lines(reader), 1):
+            self._step = 1
+            sealed = Sealed(number, line, content.log)
+            if number > 1 and sealed.index <= last:
+                raise NotValid("order", sealed.where)
+            last = sealed.index
+
+            # (7): signed by its device, in the log, and linked to the batch before it
+            self._step = 7
+            member = sealed.require_signed_and_logged(members.get(sealed.header.device), tree, self._verify)
+            linked = sealed.require_link(before.get(member.handle), member)
+            if not linked:
+                unlinked[sealed.device] = unlinked.get(sealed.device, 0) + 1
+            before[member.handle] = sealed
+
+            # (8): each entry at its place under the batch's root
+            self._step = 8
+            entries = list(sealed.entries(redactions))
+            if not entries and (complete is None or sealed.header.size):
+                raise NotValid("nothing", sealed.where)
+            proven += entries
+
+            # (9): nothing is missing from a range
+            self._step = 9
+            if complete is not None:
+                complete.take(sealed, linked, entries)
+        self._step = 9
+        if complete is not None:
+            complete.finish()
+        if not proven:
+            raise NotValid("nothing", "batches.jsonl")
+        idle = [handle.hex() for handle in members if handle not in before]
+        if idle:
+            raise NotValid("malformed", "evidence.json: devices", detail=f"no batch is of {idle[0]}")
+        for device, batches in unlinked.items():
+            self._not_checked.append(("links", {"device": device, "batches": batches}))
+        return proven, number
+
+    def _lines(self, reader: Reader) -> Iterator[bytes]:
+        """The lines of batches.jsonl; what is wrong with the file itself is step 1's."""
+        lines = reader.lines()
+        while True:
+            self._step = 1
+            with _malformed_in("batches.jsonl"):
+                line = next(lines, None)
+            if line is None:
+                return
+            yield line
+
+    def _name_what_no_pack_can_show(self, content: Evidence, cosigned: tuple[Cosignature, ...]) -> None:
+        if not cosigned:
+            self._not_checked.append(("outsiders", {}))
+        if content.claim is None:
+            self._not_checked.append(("selection", {}))
+        self._not_checked += [("clock", {}), ("collection", {})]
+        if self._trust.unused:
+            self._not_checked.append(("unused", {"names": ", ".join(self._trust.unused)}))
+
+
+@contextmanager
+def _malformed_in(where: str) -> Iterator[None]:
+    try:
+        yield
+    except (Malformed, NoteError) as error:
+        raise NotValid("malformed", where, detail=str(error)) from None

@@ -1,0 +1,232 @@
+"""What an auditor trusts: a C2SP tlog-policy file, or a folder with `policy` and `genesis.json`.
+
+    log <vkey> [<url>]
+    witness <name> <vkey> [<url>]
+    group <name> all|any|<k> <name>…
+    quorum <name>|none
+
+Read in full as https://c2sp.org/tlog-policy has it. Names are opaque octets: the file is decoded so that
+every octet string stays distinct, and no character has a meaning but tab, space, line feed and `#`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from securepc.ledger import note
+from securepc.ledger.note import NoteError, VerifierKey
+from securepc.wire.signed import canonical, documents
+from securepc.wire.signed.canonical import Malformed
+
+MAX_POLICY = 1_000_000
+MAX_LINES = 4_096
+MAX_GENESIS = 10_000
+POLICY, GENESIS = "policy", "genesis.json"
+GENESIS_FORMAT = "securepc/genesis/v1"
+_NUMBER = re.compile(r"[1-9][0-9]{0,5}")
+_SPACE = re.compile(r"[ \t]+")
+
+
+class TrustError(ValueError):
+    """What was given to trust can't be used; says which line and why."""
+
+
+class Group(NamedTuple):
+    """Has witnessed a checkpoint where at least `threshold` of its members have."""
+
+    threshold: int
+    members: tuple[str, ...]
+
+
+class Policy(NamedTuple):
+    """`quorum` None asks for no cosignature. Groups stand after everything they name."""
+
+    logs: tuple[VerifierKey, ...]
+    witnesses: dict[str, VerifierKey]
+    groups: dict[str, Group]
+    quorum: str | None
+
+    def satisfied(self, cosigners: frozenset[VerifierKey]) -> bool:
+        """Whether these witnesses together are the quorum."""
+        if self.quorum is None:
+            return True
+        witnessed = {name for name, key in self.witnesses.items() if key in cosigners}
+        for name, group in self.groups.items():
+            if sum(member in witnessed for member in group.members) >= group.threshold:
+                witnessed.add(name)
+        return self.quorum in witnessed
+
+
+class Genesis(NamedTuple):
+    """The chain's handle, the key that signs its blocks, and the hash its first block names."""
+
+    chain: bytes
+    key: bytes
+    hash: bytes
+
+
+class Trust(NamedTuple):
+    """All that verification starts from. `unused`: names of files in the folder that nothing here reads."""
+
+    policy: Policy
+    genesis: Genesis | None
+    unused: tuple[str, ...] = ()
+
+
+def load(path: Path) -> Trust:
+    """Read a policy file or a trust folder.
+
+    Raises:
+        TrustError: it is not one.
+        OSError: it cannot be read.
+    """
+    if not path.is_dir():
+        return Trust(parse_policy(_read(path, MAX_POLICY)), None)
+    names = sorted(file.name for file in path.iterdir())
+    if POLICY not in names:
+        raise TrustError(f"{path} has no file named {POLICY}")
+    policy = parse_policy(_read(path / POLICY, MAX_POLICY))
+    genesis = parse_genesis(_read(path / GENESIS, MAX_GENESIS)) if GENESIS in names else None
+    return Trust(policy, genesis, tuple(name for name in names if name not in (POLICY, GENESIS)))
+
+
+def parse_policy(data: bytes) -> Policy:
+    """Read a tlog-policy file.
+
+    Raises:
+        TrustError: a line that is not one of the four, defines twice or uses what is not defined.
+    """
+    parser = _Parser()
+    for number, items in _lines(data):
+        try:
+            parser.line(items)
+        except TrustError as error:
+            raise TrustError(f"line {number}: {error}") from None
+    if not parser.has_quorum:
+        raise TrustError("there is no quorum line")
+    return Policy(tuple(parser.logs), parser.witnesses, parser.groups, parser.quorum)
+
+
+def parse_genesis(data: bytes) -> Genesis:
+    """Read genesis.json (docs/formats/block.md).
+
+    Raises:
+        TrustError: any other bytes than the ledger wrote.
+    """
+    fields = documents.record(
+        {
+            "chain": documents.handle,
+            "created": documents.time,
+            "format": lambda value: value == GENESIS_FORMAT,
+            "key": documents.KEY,
+        }
+    )
+    try:
+        value = canonical.decode(data, limit=MAX_GENESIS)
+    except Malformed as error:
+        raise TrustError(f"{GENESIS}: {error}") from None
+    if not fields(value):
+        raise TrustError(f"{GENESIS} is not a {GENESIS_FORMAT}")
+    return Genesis(
+        bytes.fromhex(value["chain"]), documents.b64decode(value["key"]), hashlib.sha256(data).digest()
+    )
+
+
+def _read(path: Path, limit: int) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise TrustError(f"{path.name} is larger than {limit} bytes")
+    return data
+
+
+def _lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
+    """The items of each line that has any, with the line's number from 1."""
+    if len(data) > MAX_POLICY:
+        raise TrustError(f"larger than {MAX_POLICY} bytes")
+    lines = data.decode("utf-8", "surrogateescape").split("\n")
+    if len(lines) > MAX_LINES:
+        raise TrustError(f"more than {MAX_LINES} lines")
+    for number, line in enumerate(lines, 1):
+        if any((c < " " and c != "\t") or c == "\x7f" for c in line):
+            raise TrustError(f"line {number}: a control character (lines end with LF alone)")
+        line = line.strip(" \t")
+        if line and not line.startswith("#"):
+            yield number, _SPACE.split(line)
+
+
+class _Parser:
+    def __init__(self) -> None:
+        self.logs: list[VerifierKey] = []
+        self.witnesses: dict[str, VerifierKey] = {}
+        self.groups: dict[str, Group] = {}
+        self.quorum: str | None = None
+        self.has_quorum = False
+        self._members: set[str] = set()
+
+    def line(self, items: list[str]) -> None:
+        match items:
+            case ["log", vkey] | ["log", vkey, _]:
+                key = _key(vkey, (note.ED25519, note.COSIGNATURE, note.ML_DSA_44))
+                if any(known.public == key.public for known in self.logs):
+                    raise TrustError("this log's key is there already")
+                self.logs.append(key)
+            case ["witness", name, vkey] | ["witness", name, vkey, _]:
+                key = _key(vkey, (note.COSIGNATURE, note.ML_DSA_44))
+                if any(known.public == key.public for known in self.witnesses.values()):
+                    raise TrustError("this witness's key is there already")
+                self.witnesses[self._new(name)] = key
+            case ["group", name, threshold, *members] if members:
+                for member in members:
+                    self._use(member)
+                self.groups[self._new(name)] = Group(_threshold(threshold, len(members)), tuple(members))
+            case ["quorum", name]:
+                if self.has_quorum:
+                    raise TrustError("a second quorum line")
+                if name != "none" and not self._known(name):
+                    raise TrustError(f"{_shown(name)} is not defined above")
+                self.has_quorum, self.quorum = True, None if name == "none" else name
+            case _:
+                raise TrustError("not a log, witness, group or quorum line")
+
+    def _known(self, name: str) -> bool:
+        return name in self.witnesses or name in self.groups
+
+    def _new(self, name: str) -> str:
+        if name == "none" or self._known(name):
+            raise TrustError(f"the name {_shown(name)} is taken")
+        return name
+
+    def _use(self, member: str) -> None:
+        """Each name is a member once in all, so that a witness counts in one way only."""
+        if not self._known(member):
+            raise TrustError(f"{_shown(member)} is not defined above")
+        if member in self._members:
+            raise TrustError(f"{_shown(member)} is a member already")
+        self._members.add(member)
+
+
+def _key(vkey: str, types: tuple[int, ...]) -> VerifierKey:
+    try:
+        key = note.parse_key(vkey)
+    except NoteError as error:
+        raise TrustError(str(error)) from None
+    if key.algorithm not in types:
+        raise TrustError("a key of a type that is not for this purpose")
+    return key
+
+
+def _threshold(text: str, members: int) -> int:
+    if text in ("any", "all"):
+        return 1 if text == "any" else members
+    if not _NUMBER.fullmatch(text) or int(text) > members:
+        raise TrustError(f"a threshold is all, any, or a number from 1 to {members}")
+    return int(text)
+
+
+def _shown(name: str) -> str:
+    return ascii(name)

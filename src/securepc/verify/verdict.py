@@ -1,0 +1,53 @@
+"""What verification comes to: a verdict, or the one thing that is wrong."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from securepc.ledger.checkpoint import Checkpoint, Cosignature
+from securepc.wire.signed.block import BlockHeader
+from securepc.wire.signed.evidence import Range
+
+
+class NotValid(Exception):
+    """The evidence does not hold. `code` is a word of `words.SENTENCES`, `where` a place in the pack,
+    `step` the number in `check`'s docstring, `details` what the sentence names."""
+
+    def __init__(self, code: str, where: str, **details: object) -> None:
+        super().__init__(code)
+        self.code = code
+        self.where = where
+        self.details = details
+        self.step = 0
+
+
+class Entry(NamedTuple):
+    """One entry that the evidence proves. `text` None: redacted, and the log says so."""
+
+    device: bytes
+    sequence: int
+    leaf_index: int
+    sealed_at: int  # microseconds since 1970 UTC, by the device's clock
+    text: bytes | None
+
+
+class Verdict(NamedTuple):
+    """What was proven, by whom it is vouched for, and what was not checked.
+
+    `not_checked` and `remarks` hold words of `words.NOT_CHECKED` and `words.REMARKS`, each with its details.
+    """
+
+    checkpoint: Checkpoint
+    block: BlockHeader
+    block_signed: bool
+    cosignatures: tuple[Cosignature, ...]
+    claim: Range | None
+    batches: int
+    entries: tuple[Entry, ...]
+    not_checked: tuple[tuple[str, dict[str, object]], ...]
+    remarks: tuple[tuple[str, dict[str, object]], ...]
+
+    @property
+    def level(self) -> str:
+        """`vouched` where an outsider cosigned the checkpoint, else `self-consistent`."""
+        return "vouched" if self.cosignatures else "self-consistent"

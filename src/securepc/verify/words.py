@@ -1,0 +1,249 @@
+"""The sentences of a verdict, Japanese and English of equal worth, by the codes that `check` uses."""
+
+from __future__ import annotations
+
+Sentence = tuple[str, str]
+
+SENTENCES: dict[str, Sentence] = {
+    "malformed": (
+        "証拠パックの形式が正しくありません({detail})。",
+        "The evidence pack is not in its one correct form ({detail}).",
+    ),
+    "other-log": (
+        "チェックポイントは別のログ {found} のものです。この証拠はログ {expected} のものです。",
+        "The checkpoint is of another log, {found}; the evidence is of {expected}.",
+    ),
+    "unknown-log": (
+        "ログ {origin} の鍵は、信頼ファイルにありません。",
+        "The trust file names no key for the log {origin}.",
+    ),
+    "checkpoint-signature": (
+        "チェックポイントの署名が、信頼するログの鍵のものではありません({detail})。",
+        "The checkpoint is not signed by the log's trusted key ({detail}).",
+    ),
+    "cosignature": (
+        "証人の連署が正しくありません({detail})。",
+        "A witness's cosignature is wrong ({detail}).",
+    ),
+    "quorum": (
+        "信頼ファイルが求める証人の連署がそろっていません(有効な連署: {cosigned})。",
+        "The witnesses that the trust file asks for have not all cosigned (valid cosignatures: {cosigned}).",
+    ),
+    "other-chain": (
+        "ブロックは別のチェーン {found} のものです。信頼するチェーンは {expected} です。",
+        "The block is of another chain, {found}; the trusted one is {expected}.",
+    ),
+    "block-signature": (
+        "ブロック {height} の署名が、信頼するブロック鍵のものではありません。",
+        "Block {height} is not signed by the trusted block key.",
+    ),
+    "record-not-in-block": (
+        "ログの状態が、ブロックの状態ルートに含まれていません。",
+        "The block's state root does not cover this record of the log.",
+    ),
+    "rolled-back": (
+        (
+            "チェックポイント(サイズ {size})が、ブロックが示すログの状態(サイズ {recorded})と一致しません。"
+            "古いものや別のものに差し替えられています。"
+        ),
+        (
+            "The checkpoint (size {size}) is not the log's state that the block covers (size {recorded}): "
+            "it was rolled back or replaced."
+        ),
+    ),
+    "beyond": (
+        (
+            "葉 {index} は、チェックポイントが示すログ(サイズ {size})の外にあります。"
+            "古いチェックポイントに差し替えられたか、別の証明です。"
+        ),
+        (
+            "Leaf {index} lies beyond the checkpoint, which covers {size} leaves: "
+            "the checkpoint was rolled back or the proof is another's."
+        ),
+    ),
+    "not-in-log": (
+        "葉 {index} としてログに記録されたものではありません(包含証明が合いません)。",
+        "This is not what the log has as leaf {index}: the inclusion proof leads elsewhere.",
+    ),
+    "kind": (
+        "種類が違います。{expected} であるべきところが {found} です。別の文脈の署名は使えません。",
+        "It is of another kind: {found} where {expected} is needed. Signatures are good for one context.",
+    ),
+    "signature": (
+        "葉 {index} の {kind} の署名が、署名すべき鍵のものではありません。内容か署名が変えられています。",
+        "Leaf {index}, a {kind}, is not signed by the key that must sign it: one of the two was changed.",
+    ),
+    "key-proof": (
+        "葉 {index} の {kind} の新しい鍵が、その持ち主のものだと確かめられません。",
+        "Leaf {index}, a {kind}: the holder of the new key did not ask for it.",
+    ),
+    "leaf-of-other-log": (
+        "この {kind} は別のログ {found} のものです。",
+        "This {kind} is of another log, {found}.",
+    ),
+    "leaf-of-other-device": (
+        "この {kind} は別の端末 {found} のものです。",
+        "This {kind} is of another device, {found}.",
+    ),
+    "no-first-leaf": (
+        "誰が端末を登録できるかを示す、ログの最初の葉がありません。",
+        "The first leaf of the log, which says who may register devices, is missing.",
+    ),
+    "record-not-in-registry": (
+        "端末の記録が、台帳の登録簿に含まれていません。",
+        "The ledger's registry does not contain this record of a device.",
+    ),
+    "record-differs": (
+        "端末 {device} の登録・鍵・失効の履歴が、台帳の登録簿と一致しません。",
+        "The registration, keys or revocation of device {device} differ from the ledger's registry.",
+    ),
+    "unregistered": (
+        "端末 {device} の登録が証拠にありません。登録されていない端末の記録は認められません。",
+        "Device {device} is not registered in this evidence; what it signs proves nothing.",
+    ),
+    "not-yet": (
+        "端末 {device} は、葉 {index} の時点でまだ登録されていません。",
+        "Device {device} was not registered yet at leaf {index}.",
+    ),
+    "revoked": (
+        "端末 {device} は葉 {revoked} で登録を取り消されています。それより後の葉 {index} は認められません。",
+        "Device {device} was revoked by leaf {revoked}; leaf {index} came later.",
+    ),
+    "unknown-key": (
+        "端末 {device} のその時点の鍵ではない鍵(ID {key})で署名されています。",
+        "It names a key (id {key}) that was not the key of device {device} at that time.",
+    ),
+    "twice": ("{kind} が二つあります。", "There are two leaves of the kind {kind}."),
+    "order": (
+        "バッチがログの順に並んでいません。",
+        "The batches are not in the order of the log.",
+    ),
+    "link": (
+        "端末 {device} のバッチ(エポック {epoch})が、直前のバッチや登録につながっていません。",
+        "A batch of device {device} (epoch {epoch}) does not continue the batch or registration before it.",
+    ),
+    "batch-key": (
+        "バッチの鍵が、端末が署名したものと違います。",
+        "The batch's key is not the one the device committed to.",
+    ),
+    "count": (
+        "バッチの操作記録が {expected} 件のはずのところ {found} 件です。",
+        "The batch has {found} entries; the device signed {expected}.",
+    ),
+    "entries": (
+        (
+            "バッチの操作記録が、端末 {device} が署名したものと違います。"
+            "内容か順序が変えられたか、入れ替えられています。"
+        ),
+        "The batch's entries are not those that device {device} signed: one was changed, moved or exchanged.",
+    ),
+    "entry": (
+        (
+            "操作記録 {sequence} が、端末 {device} が署名したものと違います。"
+            "内容、ソルト、位置のいずれかが変えられています。"
+        ),
+        "Entry {sequence} is not what device {device} signed: its text, its salt or its place was changed.",
+    ),
+    "foreign-sequence": (
+        "操作記録 {sequence} は、このバッチの番号の範囲にありません。",
+        "Entry {sequence} is not among the sequence numbers of this batch.",
+    ),
+    "not-redacted": (
+        "操作記録 {sequence} は墨消しとされていますが、ログに墨消しの記録がありません。",
+        "Entry {sequence} is said to be redacted, but no leaf of the log says so.",
+    ),
+    "nothing": (
+        "操作記録がひとつも示されていません。",
+        "It discloses no entry.",
+    ),
+    "outside": (
+        "主張された範囲の外の操作記録が含まれています。",
+        "It holds entries outside the claimed range.",
+    ),
+    "missing": (
+        "全件があると主張された範囲のうち、{first}〜{last} の操作記録がありません。",
+        "Entries {first} to {last} are missing from a range that is claimed to be complete.",
+    ),
+    "missing-batch": (
+        "全件があると主張された範囲の途中で、端末 {device} のバッチが抜けています。",
+        "A batch of device {device} is missing in the middle of a range that is claimed to be complete.",
+    ),
+}
+
+NOT_CHECKED: dict[str, Sentence] = {
+    "block": (
+        (
+            "ブロックの署名(信頼する genesis.json が与えられていないため)。"
+            "端末の失効が隠されていないことも、台帳のこの署名にかかっています。"
+        ),
+        (
+            "The block's signature, as no genesis.json was given to trust; that no revocation was left out "
+            "rests on it too."
+        ),
+    ),
+    "outsiders": (
+        "第三者による裏付け。証人の連署がないため、ログの運営者自身の署名だけで成り立っています。",
+        "What outsiders say: no witness cosigned, so all rests on the signatures of the log's own operator.",
+    ),
+    "selection": (
+        "示された操作記録の前後に何があったか。この証拠は抜粋であり、全件とは主張していません。",
+        "What came before and after: this is a selection and does not claim to be complete.",
+    ),
+    "links": (
+        "端末 {device} のバッチ {batches} 個について、直前のバッチとのつながり(証拠に含まれないため)。",
+        "Device {device}: the link of {batches} batch(es) to the one before, which is not in the pack.",
+    ),
+    "clock": (
+        "端末の時計の正しさ。時刻は端末が署名したものです。",
+        "Whether the device's clock was right: times are as the device signed them.",
+    ),
+    "collection": (
+        "記録される前の操作。記録の時点でPCを支配していた者は、記録させないことができます。",
+        "What was never recorded: whoever controlled the PC then could keep an act out.",
+    ),
+    "unread-witnesses": (
+        "ML-DSA-44 の証人 {names} の連署(このプログラムは検証できません)。",
+        "Cosignatures by the ML-DSA-44 witnesses {names}, which this program cannot verify.",
+    ),
+    "unused": (
+        "信頼フォルダのうち、このプログラムが使わないもの: {names}",
+        "Files in the trust folder that this program has no use for: {names}",
+    ),
+}
+
+REMARKS: dict[str, Sentence] = {
+    "follows": (
+        "このログはログ {log} の続きです。",
+        "This log continues the log {log}.",
+    ),
+    "forked": (
+        "端末 {device} の記録が二つに分かれたことが、葉 {index} に記録されています。",
+        "Leaf {index} says that the record of device {device} has forked.",
+    ),
+    "revoked": (
+        "端末 {device} は、葉 {index} で登録を取り消されています。",
+        "Device {device} was revoked by leaf {index}.",
+    ),
+    "redacted": (
+        "墨消しされた操作記録が {count} 件あります。そのことはログに記録されています。",
+        "Entries redacted, as the log says: {count}.",
+    ),
+}
+
+LEVELS: dict[str, Sentence] = {
+    "self-consistent": ("自己証明のみ", "self-consistent only"),
+    "vouched": ("第三者 {count} 者が裏付け", "vouched for by outsiders: {count}"),
+}
+
+
+def say(table: dict[str, Sentence], code: str, details: dict[str, object], language: str) -> str:
+    """A sentence in `ja` or `en` with its details filled in; they may be hostile and are shown as `plain`."""
+    sentence = table[code][0 if language == "ja" else 1]
+    return sentence.format_map({name: plain(str(value)) for name, value in details.items()})
+
+
+def plain(text: str) -> str:
+    """The text with everything that a terminal could obey, or that reorders or hides text, made visible."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in text)
