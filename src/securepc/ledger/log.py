@@ -1,0 +1,280 @@
+"""Reading the ledger: leaves, bodies, proofs, tiles, records. From any thread, beside the writer.
+
+Each thread has its own read-only connection. Where several answers must be of one moment, `snapshot` reads
+them in one read transaction; proofs and tiles of a size that was once read stay the same for ever.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from securepc.ledger import checkpoint, genesis, merkle, note
+from securepc.ledger.checkpoint import Checkpoint
+from securepc.ledger.genesis import Genesis
+from securepc.ledger.note import VerifierKey
+from securepc.ledger.snapshot import Snapshot, take
+from securepc.ledger.state import DeviceRecord, records
+from securepc.ledger.store import StoreError, is_batch, queries, schema, tiles
+from securepc.ledger.store.queries import LogRow
+from securepc.wire.signed import batch as headers
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLeaf:
+    """A leaf where it stands; `body` is a batch's ciphertext, None where expiry dropped it, and empty for
+    every other kind. `block_time` is microseconds since 1970 UTC."""
+
+    index: int
+    height: int
+    block_time: int
+    leaf: bytes
+    body: bytes | None
+
+
+class LogReader:
+    """Everything that may be read of a store. KeyError where a log or leaf does not exist.
+
+    Raises:
+        StoreError: there is no store.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise StoreError(f"there is no ledger store at {path}")
+        self._path = path
+        self._local = threading.local()
+        self._cache = tiles.Cache()
+        self._numbers: dict[bytes, int] = {}
+
+    def genesis(self) -> Genesis:
+        """The chain's genesis."""
+        return genesis.parse(queries.meta(self._db, "genesis"))
+
+    def height(self) -> int:
+        """The height of the last block, 0 before the first."""
+        return queries.height(self._db)
+
+    def block(self, height: int) -> bytes | None:
+        """The signed leaf of a block."""
+        return queries.block(self._db, height)
+
+    def logs(self) -> list[bytes]:
+        """The handles of all logs, sorted."""
+        return [row.log for row in queries.logs(self._db)]
+
+    def size(self, log: bytes) -> int:
+        """How many leaves a log has."""
+        return queries.log(self._db, log).size
+
+    def key(self, log: bytes) -> VerifierKey:
+        """The C2SP verifier key of a log's checkpoints."""
+        return _verifier(queries.log(self._db, log))
+
+    def checkpoint(self, log: bytes) -> bytes:
+        """The signed note of a log's latest checkpoint."""
+        return self.checkpoint_at(log, None)
+
+    def checkpoint_at(self, log: bytes, size: int | None) -> bytes:
+        """The signed note of a log's checkpoint of this size; KeyError where none was signed."""
+        with self._moment() as db:
+            row = queries.log(db, log)
+            if size is None:
+                size = row.size
+            return _note(db, row, size, self._root(row.no, size))
+
+    def sizes(self, log: bytes) -> list[int]:
+        """The sizes at which checkpoints were signed, ascending."""
+        return queries.sizes(self._db, self._no(log))
+
+    def leaf(self, log: bytes, index: int) -> bytes:
+        """One leaf."""
+        return queries.leaf(self._db, self._no(log), index)
+
+    def body(self, log: bytes, index: int) -> bytes | None:
+        """A batch's ciphertext; None where expiry dropped it, empty for other kinds."""
+        for stored in self.leaves(log, index, index + 1):
+            return stored.body
+        raise KeyError(index)
+
+    def leaves(self, log: bytes, start: int, stop: int) -> Iterator[StoredLeaf]:
+        """The leaves [start, stop) that the log has, in order. Read in pieces: no cursor stays open."""
+        no = self._no(log)
+        while start < stop:
+            piece = self._piece(no, start, min(stop, start + _CHUNK))
+            if not piece:
+                return
+            yield from piece
+            start = piece[-1].index + 1
+
+    def batches(self, log: bytes, device: bytes, first: int, last: int) -> list[int]:
+        """Indexes of the leaves of a device's batches that hold any of the entries `first` to `last`."""
+        with self._moment() as db:
+            no = self._no(log)
+            number = queries.device(db, no, device)
+            if number is None or last < first:
+                return []
+            found = []
+            for epoch in range(self._epoch_of(no, number, first), queries.last_epoch(db, number) + 1):
+                known = queries.batch(db, no, number, epoch)
+                assert known is not None, "epochs follow each other"
+                header = headers.of_leaf(known[1])
+                if header.first > last:
+                    break
+                if header.size:
+                    found.append(known[0])
+            return found
+
+    def batch(self, log: bytes, device: bytes, epoch: int) -> int | None:
+        """The index of the leaf of a device's batch."""
+        no = self._no(log)
+        number = queries.device(self._db, no, device)
+        found = queries.batch(self._db, no, number, epoch) if number is not None else None
+        return found[0] if found else None
+
+    def inclusion(self, log: bytes, index: int, size: int) -> list[bytes]:
+        """The inclusion proof of a leaf in the tree of `size` leaves.
+
+        Raises:
+            ValueError: index outside that tree.
+        """
+        no = self._no(log)
+        return merkle.inclusion_proof(index, size, self._subtree(no))
+
+    def consistency(self, log: bytes, old: int, new: int) -> list[bytes]:
+        """The consistency proof between two sizes.
+
+        Raises:
+            ValueError: old > new.
+        """
+        no = self._no(log)
+        return merkle.consistency_proof(old, new, self._subtree(no))
+
+    def root(self, log: bytes, size: int) -> bytes:
+        """The tree head of the first `size` leaves; KeyError where the log has fewer."""
+        return self._root(self._no(log), size)
+
+    def snapshot(self, log: bytes) -> Snapshot:
+        """All of one moment: block, state path, checkpoint, registry. What evidence is made of."""
+        with self._moment() as db:
+            row = queries.log(db, log)
+            return take(db, row, _note(db, row, row.size, row.root))
+
+    def device(self, log: bytes, device: bytes) -> DeviceRecord | None:
+        """A device's record as of the last block."""
+        data = queries.record(self._db, self._no(log), DeviceRecord.TYPE, device.hex())
+        record = records.decode(data) if data is not None else None
+        return record if isinstance(record, DeviceRecord) else None
+
+    def records(self, log: bytes) -> list[records.Record]:
+        """All registry records of a log, in the order of its tree."""
+        return [records.decode(data) for _, _, data in queries.records(self._db, self._no(log))]
+
+    def tile(self, log: bytes, level: int, n: int, width: int = tiles.WIDTH) -> bytes:
+        """A tile's first `width` hashes, as C2SP tlog-tiles serves them; KeyError where there are fewer."""
+        hashes = self._tile(self._no(log))(level, n)[: width * merkle.HASH_SIZE]
+        if len(hashes) < width * merkle.HASH_SIZE:
+            raise KeyError((level, n, width))
+        return hashes
+
+    def entries_tile(self, log: bytes, n: int, width: int = tiles.WIDTH) -> bytes:
+        """An entry bundle of C2SP tlog-tiles: uint16 length || leaf, `width` times; KeyError as `tile`."""
+        start = n * tiles.WIDTH
+        found = [stored.leaf for stored in self.leaves(log, start, start + width)]
+        if len(found) < width:
+            raise KeyError((n, width))
+        return b"".join(struct.pack(">H", len(leaf)) + leaf for leaf in found)
+
+    def close(self) -> None:
+        """Close this thread's connection; those of other threads close with them."""
+        db = self._local.__dict__.pop("db", None)
+        if db is not None:
+            db.close()
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        if db is None:
+            db = self._local.db = schema.connect_readonly(self._path)
+        return db
+
+    def _moment(self) -> _ReadTransaction:
+        return _ReadTransaction(self._db)
+
+    def _no(self, log: bytes) -> int:
+        """The number of a log, which never changes."""
+        no = self._numbers.get(log)
+        if no is None:
+            no = self._numbers[log] = queries.log(self._db, log).no
+        return no
+
+    def _piece(self, no: int, start: int, stop: int) -> list[StoredLeaf]:
+        with self._moment() as db:
+            found = []
+            for run in queries.runs(db, no, start, stop):
+                time = queries.block_time(db, run.height)
+                rows = queries.places(db, run.start + run.shift, run.stop + run.shift)
+                for index, (leaf, body) in zip(range(run.start, run.stop), rows, strict=True):
+                    kept = body if is_batch(leaf) else b""
+                    found.append(StoredLeaf(index, run.height, time, leaf, kept))
+            return found
+
+    def _epoch_of(self, no: int, number: int, sequence: int) -> int:
+        """The first epoch whose batch ends at or after a sequence number: epochs ascend with sequences."""
+        low, high = 1, queries.last_epoch(self._db, number) + 1
+        while low < high:
+            middle = (low + high) // 2
+            found = queries.batch(self._db, no, number, middle)
+            assert found is not None, "epochs follow each other"
+            if headers.of_leaf(found[1]).last < sequence:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _tile(self, no: int) -> tiles.Read:
+        return self._cache.reader(no, lambda level, n: queries.tile(self._db, no, level, n))
+
+    def _subtree(self, no: int) -> merkle.Subtree:
+        read = self._tile(no)
+        return lambda level, index: tiles.subtree(read, level, index)
+
+    def _root(self, no: int, size: int) -> bytes:
+        return tiles.frontier(self._tile(no), size).root()
+
+
+class _ReadTransaction:
+    """All reads inside see one moment. May be entered again on the same connection."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._outer = db.in_transaction
+
+    def __enter__(self) -> sqlite3.Connection:
+        if not self._outer:
+            self._db.execute("BEGIN")
+        return self._db
+
+    def __exit__(self, *_: object) -> None:
+        if not self._outer:
+            self._db.execute("ROLLBACK")
+
+
+def _verifier(row: LogRow) -> VerifierKey:
+    return VerifierKey(checkpoint.origin_of(row.log), note.ED25519, row.key)
+
+
+def _note(db: sqlite3.Connection, row: LogRow, size: int, root: bytes) -> bytes:
+    signature = queries.signature(db, row.no, size)
+    if signature is None:
+        raise KeyError(size)
+    signed = checkpoint.sign(
+        Checkpoint(checkpoint.origin_of(row.log), size, root), _verifier(row), lambda _: signature
+    )
+    return signed.encode("utf-8")

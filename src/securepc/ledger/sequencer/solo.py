@@ -1,0 +1,126 @@
+"""The embedded sequencer: one thread, in this process, over one store.
+
+After at least a second of quiet the first transaction becomes a block at once; while there is more, blocks
+follow a second apart, each with all that came meanwhile. Without transactions there are no blocks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from securepc.ledger import chain
+from securepc.ledger.block import Signers
+from securepc.ledger.chain import Committed
+from securepc.ledger.store import Store, StoreError
+
+INTERVAL = 1.0
+"""Seconds between blocks while busy."""
+MAX_TRANSACTIONS = 2_048
+MAX_BYTES = 64 * 1024 * 1024
+"""Most that a block takes, so that memory and the time to write it stay bounded."""
+
+_log = logging.getLogger(__name__)
+
+
+class SoloSequencer:
+    """A `Sequencer` that owns a store; closing it closes the store.
+
+    Args:
+        on_block: called with the height after each block, on the sequencer's thread; must return quickly.
+        interval: seconds between blocks while busy.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        signers: Signers,
+        *,
+        on_block: Callable[[int], None] | None = None,
+        interval: float = INTERVAL,
+        now: Callable[[], int] = lambda: time.time_ns() // 1_000,
+    ) -> None:
+        self._store = store
+        self._signers = signers
+        self._on_block = on_block
+        self._interval = interval
+        self._now = now
+        self._pending: deque[tuple[bytes, Future[Committed]]] = deque()
+        self._wake = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="sequencer", daemon=True)
+        self._thread.start()
+
+    def submit(self, transaction: bytes) -> Future[Committed]:
+        """See `Sequencer.submit`."""
+        future: Future[Committed] = Future()
+        with self._wake:
+            if self._closed:
+                raise RuntimeError("the sequencer is closed")
+            self._pending.append((transaction, future))
+            self._wake.notify()
+        return future
+
+    def close(self) -> None:
+        """See `Sequencer.close`. May be called twice."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        self._thread.join()
+        self._store.close()
+
+    def _run(self) -> None:
+        quiet_until = time.monotonic()
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._pending or self._closed)
+                while not self._closed and (left := quiet_until - time.monotonic()) > 0:
+                    self._wake.wait(left)
+                batch = self._take()
+            if not batch:
+                return
+            quiet_until = time.monotonic() + self._interval
+            self._append(batch)
+
+    def _take(self) -> list[tuple[bytes, Future[Committed]]]:
+        """The next block's transactions, oldest first."""
+        batch: list[tuple[bytes, Future[Committed]]] = []
+        size = 0
+        while self._pending and len(batch) < MAX_TRANSACTIONS:
+            size += len(self._pending[0][0])
+            if batch and size > MAX_BYTES:
+                break
+            batch.append(self._pending.popleft())
+        return batch
+
+    def _append(self, batch: list[tuple[bytes, Future[Committed]]]) -> None:
+        before = self._store.height
+        try:
+            outcomes = chain.append(self._store, self._signers, [data for data, _ in batch], self._now())
+        except Exception as error:
+            level = logging.ERROR if isinstance(error, StoreError) else logging.CRITICAL
+            _log.log(level, "no block was written: %s", error, exc_info=level == logging.CRITICAL)
+            for _, future in batch:
+                _answer(future, error)
+            return
+        for (_, future), outcome in zip(batch, outcomes, strict=True):
+            _answer(future, outcome)
+        if self._on_block is not None and self._store.height > before:
+            try:
+                self._on_block(self._store.height)
+            except Exception:
+                _log.exception("a listener to blocks failed")
+
+
+def _answer(future: Future[Committed], outcome: Committed | Exception) -> None:
+    """Whoever gave up waiting has cancelled the future; the transaction stands all the same."""
+    with contextlib.suppress(Exception):
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)

@@ -1,0 +1,19 @@
+"""What can go wrong with the store itself, as opposed to a transaction."""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """The store cannot be used, or a block could not be written; nothing of the block is in it."""
+
+
+class StoreFull(StoreError):
+    """No space for the next block. The store is whole and goes on once there is space."""
+
+
+class StoreLocked(StoreError):
+    """Another process writes to this store."""
+
+
+class StoreDamaged(StoreError):
+    """What the store holds does not fit together; `ledger fsck` says where."""

@@ -1,0 +1,164 @@
+"""Reading chain.sqlite, on any connection. Logs and devices go by their numbers here."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from securepc.wire.signed import block as blocks
+from securepc.wire.signed import leaf as leaves
+
+
+class LogRow(NamedTuple):
+    """A log as of the last block; `key` is the Ed25519 key of its checkpoints."""
+
+    no: int
+    log: bytes
+    key: bytes
+    size: int
+    root: bytes
+    registry: bytes
+
+
+class Run(NamedTuple):
+    """The leaves [start, stop) of a log that one block brought; place = index + shift."""
+
+    start: int
+    stop: int
+    height: int
+    shift: int
+
+
+def meta(db: sqlite3.Connection, name: str) -> bytes:
+    """A value of the store itself; KeyError where there is none."""
+    row = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        raise KeyError(name)
+    return bytes(row[0])
+
+
+def height(db: sqlite3.Connection) -> int:
+    """The height of the last block, 0 before the first."""
+    row = db.execute("SELECT max(height) FROM blocks").fetchone()
+    return row[0] or 0
+
+
+def block(db: sqlite3.Connection, at: int) -> bytes | None:
+    """The signed leaf of a block."""
+    row = db.execute("SELECT leaf FROM blocks WHERE height = ?", (at,)).fetchone()
+    return row[0] if row else None
+
+
+def block_time(db: sqlite3.Connection, at: int) -> int:
+    """A block's time, microseconds since 1970 UTC."""
+    leaf = block(db, at)
+    if leaf is None:
+        raise KeyError(at)
+    return blocks.parse(leaves.split(leaf).body).time
+
+
+def logs(db: sqlite3.Connection) -> list[LogRow]:
+    """All logs, sorted by handle."""
+    rows = db.execute("SELECT no, log, key, size, root, registry FROM logs ORDER BY log")
+    return [LogRow(*row) for row in rows]
+
+
+def log(db: sqlite3.Connection, handle: bytes) -> LogRow:
+    """One log; KeyError where there is none."""
+    sql = "SELECT no, log, key, size, root, registry FROM logs WHERE log = ?"
+    row = db.execute(sql, (handle,)).fetchone()
+    if row is None:
+        raise KeyError(handle)
+    return LogRow(*row)
+
+
+def device(db: sqlite3.Connection, no: int, handle: bytes) -> int | None:
+    """The number of a device that has sent batches."""
+    row = db.execute("SELECT no FROM devices WHERE log = ? AND device = ?", (no, handle)).fetchone()
+    return row[0] if row else None
+
+
+def runs(db: sqlite3.Connection, no: int, start: int, stop: int) -> Iterator[Run]:
+    """The runs of a log that hold its leaves [start, stop), cut to them."""
+    sql = "SELECT size, height, shift FROM checkpoints WHERE log = ? AND size > ? ORDER BY size"
+    # Not one open cursor: the caller may read for hours, which would keep the WAL from shrinking.
+    while start < stop:
+        rows = db.execute(sql + " LIMIT 100", (no, start)).fetchall()
+        for size, at, shift in rows:
+            yield Run(start, min(size, stop), at, shift)
+            start = size
+            if start >= stop:
+                break
+        if not rows:
+            return
+
+
+def run(db: sqlite3.Connection, no: int, index: int) -> Run:
+    """The run that holds one leaf; KeyError where the log has no such leaf."""
+    for found in runs(db, no, index, index + 1):
+        return found
+    raise KeyError(index)
+
+
+def leaf(db: sqlite3.Connection, no: int, index: int) -> bytes:
+    """A leaf of a log; KeyError where it has none."""
+    place = index + run(db, no, index).shift
+    row = db.execute("SELECT leaf FROM leaves WHERE place = ?", (place,)).fetchone()
+    if row is None or index < 0:
+        raise KeyError(index)
+    return bytes(row[0])
+
+
+def batch(db: sqlite3.Connection, no: int, device_no: int, epoch: int) -> tuple[int, bytes] | None:
+    """Index and leaf of a device's batch."""
+    row = db.execute("SELECT leaf FROM batches WHERE device = ? AND epoch = ?", (device_no, epoch)).fetchone()
+    return (row[0], leaf(db, no, row[0])) if row else None
+
+
+def last_epoch(db: sqlite3.Connection, device_no: int) -> int:
+    """The epoch of a device's last batch."""
+    row = db.execute("SELECT max(epoch) FROM batches WHERE device = ?", (device_no,)).fetchone()
+    return row[0] or 0
+
+
+def places(db: sqlite3.Connection, start: int, stop: int) -> list[tuple[bytes, bytes | None]]:
+    """Leaf and body at the places [start, stop); None where there is no body."""
+    sql = (
+        "SELECT leaf, body FROM leaves LEFT JOIN bodies USING (place)"
+        " WHERE place >= ? AND place < ? ORDER BY place"
+    )
+    return db.execute(sql, (start, stop)).fetchall()
+
+
+def records(db: sqlite3.Connection, no: int) -> list[tuple[str, str, bytes]]:
+    """The registry records of a log as (type, id, canonical JSON), in the order of its tree."""
+    sql = "SELECT type, id, record FROM records WHERE log = ? ORDER BY type, id"
+    return db.execute(sql, (no,)).fetchall()
+
+
+def record(db: sqlite3.Connection, no: int, kind: str, identity: str) -> bytes | None:
+    """One registry record."""
+    sql = "SELECT record FROM records WHERE log = ? AND type = ? AND id = ?"
+    row = db.execute(sql, (no, kind, identity)).fetchone()
+    return row[0] if row else None
+
+
+def tile(db: sqlite3.Connection, no: int, level: int, n: int) -> bytes:
+    """The hashes of a tile, as many as there are; empty where there are none."""
+    sql = "SELECT hashes FROM tiles WHERE log = ? AND level = ? AND n = ?"
+    row = db.execute(sql, (no, level, n)).fetchone()
+    return row[0] if row else b""
+
+
+def signature(db: sqlite3.Connection, no: int, size: int) -> bytes | None:
+    """The signature of the checkpoint of this size."""
+    sql = "SELECT signature FROM checkpoints WHERE log = ? AND size = ?"
+    row = db.execute(sql, (no, size)).fetchone()
+    return row[0] if row else None
+
+
+def sizes(db: sqlite3.Connection, no: int) -> list[int]:
+    """The sizes of a log's checkpoints, ascending."""
+    rows = db.execute("SELECT size FROM checkpoints WHERE log = ? ORDER BY size", (no,))
+    return [row[0] for row in rows]
