@@ -1,0 +1,212 @@
+"""Keys of batches: boxes as they came, then 48 bytes a batch under the key of the month of block time.
+
+A batch goes by its header's hash (`wire.signed.batch.message_hash`). Of that hash only the first eight bytes
+are stored, as row number; the rest is in the nonce and the authenticated data of what is wrapped, so that a
+key opens for its own header only. Two headers that start alike take neighbouring rows.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+
+from nacl import bindings
+
+from securepc.wire.keys import BoxKey, seal_to
+
+TABLES = (
+    # sealed keys of batches that may not be in the ledger yet
+    "CREATE TABLE boxes (header BLOB PRIMARY KEY, log BLOB NOT NULL, box BLOB NOT NULL) WITHOUT ROWID",
+    # name: "2026-11" or "hold/<hex>"; wrapped: NULL once destroyed; recovery: sealed to the owner's key
+    """CREATE TABLE periods (no INTEGER PRIMARY KEY, log BLOB NOT NULL, name TEXT NOT NULL, wrapped BLOB,
+ recovery BLOB, UNIQUE (log, name))""",
+    "CREATE TABLE batch_keys (id INTEGER PRIMARY KEY, period INTEGER NOT NULL, wrapped BLOB NOT NULL)",
+)
+_NEIGHBOURS = 16
+
+
+class BatchKeys(ABC):
+    """The part of the key store that holds keys of batches. Agencies are kept apart by log handle."""
+
+    def __init__(self) -> None:
+        self._periods: dict[tuple[bytes, str], tuple[int, bytes]] = {}
+        self._opened: dict[bytes, list[BoxKey]] = {}
+
+    @abstractmethod
+    def wrap(self, secret: bytes, context: bytes) -> bytes: ...
+
+    @abstractmethod
+    def unwrap(self, wrapped: bytes, context: bytes) -> bytes: ...
+
+    @abstractmethod
+    def _intakes(self, log: bytes) -> list[BoxKey]: ...
+
+    @abstractmethod
+    def _read(self) -> AbstractContextManager[sqlite3.Connection]: ...
+
+    @abstractmethod
+    def _write(self) -> AbstractContextManager[sqlite3.Connection]: ...
+
+    def put_boxes(self, log: bytes, boxes: Iterable[tuple[bytes, bytes]]) -> None:
+        """Keep the sealed keys of batches, (header hash, box) each: durable when this returns, and to be
+        called before the batches are submitted. The first box of a header is the one that stays."""
+        with self._write() as db:
+            sql = "INSERT OR IGNORE INTO boxes (header, log, box) VALUES (?, ?, ?)"
+            db.executemany(sql, ((header, log, box) for header, box in boxes))
+
+    def drop_boxes(self, log: bytes, headers: Iterable[bytes]) -> None:
+        """Forget the sealed keys of batches that the ledger refused for good."""
+        with self._write() as db:
+            sql = "DELETE FROM boxes WHERE header = ? AND log = ?"
+            db.executemany(sql, ((header, log) for header in headers))
+
+    def batch_key(self, log: bytes, header: bytes) -> bytes:
+        """The key of a batch, 32 bytes.
+
+        Raises:
+            KeyError: there is none here: never came, or destroyed with its month.
+            ValueError: it came in a box that does not open.
+        """
+        with self._read() as db:
+            found = self._find(db, log, header)
+            if found is not None:
+                return found[1]
+            sql = "SELECT box FROM boxes WHERE header = ? AND log = ?"
+            row = db.execute(sql, (header, log)).fetchone()
+        if row is None:
+            raise KeyError(header.hex())
+        return self._unseal(log, row[0])
+
+    def rewrap(self, log: bytes, month: str, headers: Iterable[bytes]) -> list[bytes]:
+        """Move the keys of batches to a month (or `hold/<hex>`), all in one SQL transaction; their boxes go.
+
+        May be repeated. Gives the headers whose key is not here or does not open: their boxes stay.
+        """
+        number, key = self._period(log, month)
+        left = []
+        with self._write() as db:
+            for header in headers:
+                try:
+                    self._move(db, log, header, number, key)
+                except (KeyError, ValueError):
+                    left.append(header)
+        return left
+
+    def month_key(self, log: bytes, month: str) -> bytes:
+        """The key of a month, made when first asked for; KeyError once destroyed."""
+        return self._period(log, month)[1]
+
+    def months(self, log: bytes) -> list[str]:
+        """The months (and holds) that have a key, sorted."""
+        with self._read() as db:
+            sql = "SELECT name FROM periods WHERE log = ? AND wrapped IS NOT NULL ORDER BY name"
+            return [row[0] for row in db.execute(sql, (log,))]
+
+    def destroy_month(self, log: bytes, month: str) -> None:
+        """Destroy the key of a month (or hold) and with it those of all its batches. It cannot come back:
+        the name stays taken. Repeating it does no harm."""
+        with self._write() as db:
+            sql = "INSERT OR IGNORE INTO periods (log, name) VALUES (?, ?)"
+            db.execute(sql, (log, month))
+            sql = "UPDATE periods SET wrapped = NULL, recovery = NULL WHERE log = ? AND name = ?"
+            db.execute(sql, (log, month))
+            sql = "DELETE FROM batch_keys WHERE period = (SELECT no FROM periods WHERE log = ? AND name = ?)"
+            db.execute(sql, (log, month))
+            self._periods.pop((log, month), None)
+        with self._read() as db:
+            # Old pages of the WAL still hold what was deleted from the file.
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def set_recovery(self, public: bytes) -> None:
+        """Seal every month's key, now and in future, also to the owner's recovery key (X25519)."""
+        with self._write() as db:
+            db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('recovery', ?)", (public,))
+            sql = "SELECT no, log, name, wrapped FROM periods WHERE wrapped IS NOT NULL"
+            for number, log, name, wrapped in db.execute(sql).fetchall():
+                box = seal_to(public, self.unwrap(wrapped, _context(log, name)))
+                db.execute("UPDATE periods SET recovery = ? WHERE no = ?", (box, number))
+
+    def _period(self, log: bytes, month: str) -> tuple[int, bytes]:
+        known = self._periods.get((log, month))
+        if known is not None:
+            return known
+        with self._read() as db:
+            sql = "SELECT no, wrapped FROM periods WHERE log = ? AND name = ?"
+            row = db.execute(sql, (log, month)).fetchone()
+            if row is None:
+                self._create_period(log, month)
+                row = db.execute(sql, (log, month)).fetchone()
+            if row[1] is None:
+                raise KeyError(f"the key of {month} has been destroyed")
+            found = self._periods[log, month] = row[0], self.unwrap(row[1], _context(log, month))
+            return found
+
+    def _create_period(self, log: bytes, month: str) -> None:
+        key = secrets.token_bytes(32)
+        with self._write() as db:
+            row = db.execute("SELECT value FROM meta WHERE name = 'recovery'").fetchone()
+            recovery = seal_to(row[0], key) if row else None
+            sql = "INSERT INTO periods (log, name, wrapped, recovery) VALUES (?, ?, ?, ?)"
+            db.execute(sql, (log, month, self.wrap(key, _context(log, month)), recovery))
+
+    def _move(self, db: sqlite3.Connection, log: bytes, header: bytes, number: int, key: bytes) -> None:
+        found = self._find(db, log, header)
+        if found is None:
+            row = db.execute("SELECT box FROM boxes WHERE header = ? AND log = ?", (header, log)).fetchone()
+            if row is None:
+                raise KeyError(header.hex())
+            found = self._free(db, header), self._unseal(log, row[0])
+        place, secret = found
+        wrapped = bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(secret, log + header, header[:24], key)
+        sql = "INSERT OR REPLACE INTO batch_keys (id, period, wrapped) VALUES (?, ?, ?)"
+        db.execute(sql, (place, number, wrapped))
+        db.execute("DELETE FROM boxes WHERE header = ? AND log = ?", (header, log))
+
+    def _find(self, db: sqlite3.Connection, log: bytes, header: bytes) -> tuple[int, bytes] | None:
+        """Row and key of a batch; rows of other headers do not open under this one's."""
+        sql = """SELECT id, name, batch_keys.wrapped FROM batch_keys JOIN periods ON no = period
+            WHERE id BETWEEN ? AND ? AND log = ? AND periods.wrapped IS NOT NULL"""
+        for place, month, wrapped in db.execute(sql, (*_rows(header), log)).fetchall():
+            key = self._period(log, month)[1]
+            try:
+                return place, bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(
+                    wrapped, log + header, header[:24], key
+                )
+            except Exception:  # noqa: S112 - a neighbour's key: libsodium says no more than that
+                continue
+        return None
+
+    def _free(self, db: sqlite3.Connection, header: bytes) -> int:
+        low, high = _rows(header)
+        taken = {
+            row[0] for row in db.execute("SELECT id FROM batch_keys WHERE id BETWEEN ? AND ?", (low, high))
+        }
+        for place in range(low, high + 1):
+            if place not in taken:
+                return place
+        raise ValueError("too many headers that start alike")
+
+    def _unseal(self, log: bytes, box: bytes) -> bytes:
+        if log not in self._opened:
+            self._opened[log] = self._intakes(log)
+        for intake in self._opened[log]:
+            try:
+                secret = intake.unseal(box)
+            except ValueError:
+                continue
+            if len(secret) == 32:
+                return secret
+        raise ValueError("the sealed key does not open")
+
+
+def _rows(header: bytes) -> tuple[int, int]:
+    """The rows where a header's key may be."""
+    first = min(int.from_bytes(header[:8], "big", signed=True), 2**63 - 1 - _NEIGHBOURS)
+    return first, first + _NEIGHBOURS - 1
+
+
+def _context(log: bytes, month: str) -> bytes:
+    return b"month" + log + month.encode()

@@ -1,0 +1,230 @@
+"""The key store: signing and sealing keys by name; keys of batches are `keys.batches`' part."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from nacl import bindings
+
+from securepc.ledger import checkpoint, note
+from securepc.ledger.keys import kek as keks
+from securepc.ledger.keys.batches import TABLES as BATCH_TABLES
+from securepc.ledger.keys.batches import BatchKeys
+from securepc.ledger.keys.kek import Ask, KekError
+from securepc.ledger.note import VerifierKey
+from securepc.wire.keys import BoxKey, SigningKey
+
+APPLICATION_ID = 0x53504B31  # "SPK1"
+FORMAT = 1
+NONCE = 24
+_CHECK = b"securepc/kek/check"
+_TABLES = (
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+    # name: "identity", "block", "<log hex>/<purpose>"; the highest generation is the one in use
+    """CREATE TABLE secrets (name TEXT NOT NULL, generation INTEGER NOT NULL, wrapped BLOB NOT NULL,
+ PRIMARY KEY (name, generation)) WITHOUT ROWID""",
+    *BATCH_TABLES,
+)
+Key = TypeVar("Key", SigningKey, BoxKey)
+
+
+class LogKeys(NamedTuple):
+    """The keys of one agency's log."""
+
+    registrar: SigningKey  # signs leaves that no device signs
+    checkpoint: SigningKey  # signs checkpoints
+    commands: SigningKey  # signs policies, commands, grants
+    intake: BoxKey  # batch keys are sealed to it
+
+
+def create_keys(path: Path, *, environ: Mapping[str, str] = os.environ, ask: Ask | None = None) -> KeyStore:
+    """Make a key store with new identity and block keys.
+
+    Args:
+        environ: where the key-encryption key is looked for (`keys.kek`).
+        ask: asks a person for a passphrase; None where there is nobody.
+
+    Raises:
+        FileExistsError: there is a store already.
+        KekError: no usable key-encryption key.
+    """
+    if path.exists():
+        raise FileExistsError(str(path))
+    source, key = keks.choose(path.parent, environ, ask)
+    # Built aside and renamed: a store that exists is whole.
+    draft = path.with_name(path.name + ".new")
+    for leftover in (draft, draft.with_name(draft.name + "-wal"), draft.with_name(draft.name + "-shm")):
+        leftover.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    db = _connect(draft)
+    db.execute("BEGIN IMMEDIATE")
+    for table in _TABLES:
+        db.execute(table)
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    db.execute(f"PRAGMA user_version = {FORMAT}")
+    known = [("kek", json.dumps(source).encode()), ("check", _wrap(key, _CHECK, _CHECK))]
+    db.executemany("INSERT INTO meta (name, value) VALUES (?, ?)", known)
+    made = [(name, _wrap(key, secrets.token_bytes(32), name.encode())) for name in ("identity", "block")]
+    db.executemany("INSERT INTO secrets (name, generation, wrapped) VALUES (?, 1, ?)", made)
+    db.execute("COMMIT")
+    db.close()  # the last connection empties the WAL into the file
+    draft.rename(path)
+    keks.sync_folder(path.parent)
+    return open_keys(path, environ=environ, ask=ask)
+
+
+def open_keys(path: Path, *, environ: Mapping[str, str] = os.environ, ask: Ask | None = None) -> KeyStore:
+    """Open a key store.
+
+    Raises:
+        FileNotFoundError: there is none.
+        KekError: the key-encryption key is missing or another one, or the file is not a key store.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(str(path))
+    db = _connect(path)
+    try:
+        if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            raise KekError(f"{path} is not a key store")
+        values = dict(db.execute("SELECT name, value FROM meta"))
+        key = keks.obtain(json.loads(values["kek"]), path.parent, environ, ask)
+        try:
+            _unwrap(key, values["check"], _CHECK)
+        except ValueError:
+            raise KekError("the key-encryption key is not the one of this store") from None
+        return KeyStore(db, key)
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise KekError(f"{path} cannot be read: {error}") from None
+    except BaseException:
+        db.close()
+        raise
+
+
+class KeyStore(BatchKeys):
+    """All keys of a manager, by log handle. Thread-safe. A `Signers` for the sequencer."""
+
+    def __init__(self, db: sqlite3.Connection, key: bytes) -> None:
+        super().__init__()
+        self._db = db
+        self._kek = key
+        self._mutex = threading.RLock()
+        self._logs: dict[bytes, LogKeys] = {}
+        self.identity = self._key("identity", SigningKey)
+        self._block = self._key("block", SigningKey)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def block_key(self) -> SigningKey:
+        """The key that signs blocks."""
+        return self._block
+
+    def log_key(self, log: bytes) -> SigningKey:
+        """The key that signs a log's checkpoints; KeyError where there is none."""
+        return self.log(log).checkpoint
+
+    def log(self, log: bytes) -> LogKeys:
+        """The keys of a log in use; KeyError where there are none."""
+        known = self._logs.get(log)
+        if known is None:
+            name = log.hex()
+            known = self._logs[log] = LogKeys(
+                self._key(f"{name}/registrar", SigningKey),
+                self._key(f"{name}/checkpoint", SigningKey),
+                self._key(f"{name}/commands", SigningKey),
+                self._key(f"{name}/intake", BoxKey),
+            )
+        return known
+
+    def create_log(self, log: bytes) -> LogKeys:
+        """New keys for a new log, durable when this returns. Those that are there are kept."""
+        names = [f"{log.hex()}/{purpose}" for purpose in ("registrar", "checkpoint", "commands", "intake")]
+        made = [(name, self.wrap(secrets.token_bytes(32), name.encode())) for name in names]
+        with self._write() as db:
+            db.executemany("INSERT OR IGNORE INTO secrets (name, generation, wrapped) VALUES (?, 1, ?)", made)
+        return self.log(log)
+
+    def verifier_key(self, log: bytes) -> VerifierKey:
+        """The C2SP verifier key of a log's checkpoints; KeyError where there is none."""
+        return VerifierKey(checkpoint.origin_of(log), note.ED25519, self.log_key(log).public)
+
+    def wrap(self, secret: bytes, context: bytes) -> bytes:
+        """Encrypt a small secret for storage elsewhere; `context` says what it is and is authenticated."""
+        return _wrap(self._kek, secret, context)
+
+    def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
+        """Undo `wrap`.
+
+        Raises:
+            ValueError: another context, or changed bytes.
+        """
+        return _unwrap(self._kek, wrapped, context)
+
+    def _key(self, name: str, kind: Callable[[bytes], Key]) -> Key:
+        return self._generations(name, kind)[0]
+
+    def _generations(self, name: str, kind: Callable[[bytes], Key]) -> list[Key]:
+        """A key and its predecessors, newest first; KeyError where there is none."""
+        with self._mutex:
+            sql = "SELECT wrapped FROM secrets WHERE name = ? ORDER BY generation DESC"
+            rows = self._db.execute(sql, (name,)).fetchall()
+        if not rows:
+            raise KeyError(name)
+        return [kind(self.unwrap(row[0], name.encode())) for row in rows]
+
+    def _intakes(self, log: bytes) -> list[BoxKey]:
+        return self._generations(f"{log.hex()}/intake", BoxKey)
+
+    @contextmanager
+    def _read(self) -> Iterator[sqlite3.Connection]:
+        with self._mutex:
+            yield self._db
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with self._mutex:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA secure_delete = ON")  # a destroyed key must not stay in a free page
+    db.execute("PRAGMA busy_timeout = 10000")
+    return db
+
+
+def _wrap(key: bytes, secret: bytes, context: bytes) -> bytes:
+    """nonce || XChaCha20-Poly1305."""
+    nonce = secrets.token_bytes(NONCE)
+    context = b"securepc/wrap/v1" + context
+    return nonce + bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(secret, context, nonce, key)
+
+
+def _unwrap(key: bytes, wrapped: bytes, context: bytes) -> bytes:
+    context = b"securepc/wrap/v1" + context
+    try:
+        return bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(
+            wrapped[NONCE:], context, wrapped[:NONCE], key
+        )
+    except Exception:
+        raise ValueError("a wrapped secret does not open") from None
