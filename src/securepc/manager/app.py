@@ -21,7 +21,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from securepc import __version__
-from securepc.manager import errors
+from securepc.manager import console, errors
 from securepc.manager.core import Manager
 
 CONTEXTS = (
@@ -68,6 +68,7 @@ def create_app(home: Path) -> FastAPI:
     )
     app.state.manager = manager
     errors.install(app)
+    console.install(app)
     for module in (*_modules("api"), *_modules("pages")):
         app.include_router(module.router)
     return app

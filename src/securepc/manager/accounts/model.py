@@ -33,7 +33,7 @@ class Account(Base):
     person: Mapped[str] = mapped_column(String(100))
     role: Mapped[str] = mapped_column(String(16))
     password: Mapped[str | None] = mapped_column(String(200))  # argon2id in PHC form
-    language: Mapped[str] = mapped_column(String(8))
+    language: Mapped[str] = mapped_column(String(8))  # empty: not chosen, the browser's
     zone: Mapped[str] = mapped_column(String(64))  # an IANA name
     created_at: Mapped[int] = mapped_column(BigInteger)
     signed_in_at: Mapped[int | None] = mapped_column(BigInteger)

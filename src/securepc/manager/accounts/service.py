@@ -82,7 +82,7 @@ class Accounts:
                 login=login,
                 person=person,
                 role=role,
-                language="ja",
+                language="",
                 zone="Asia/Tokyo",
                 created_at=clock.now(),
             )

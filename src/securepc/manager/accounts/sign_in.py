@@ -22,10 +22,15 @@ _USED = N_("This link has been used already, or has expired. Ask an owner of you
 
 
 class Link(NamedTuple):
-    """A sign-in link: `secret` goes behind `/sign-in/link/`, and is kept nowhere."""
+    """A one-time sign-in link. Its secret is kept nowhere."""
 
     secret: str
     expires_at: int
+
+    @property
+    def path(self) -> str:
+        """To put behind the console's address."""
+        return f"/sign-in/link/{self.secret}"
 
 
 class LinkUsed(Refusal):
