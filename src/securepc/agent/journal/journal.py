@@ -228,7 +228,8 @@ class Journal:
     # The journal's thread.
 
     def _run(self) -> None:
-        while True:
+        attempts = 3
+        while not self._stopped and attempts:
             with self._cond:
                 self._wait()
                 stopping, self._hurry = self._stopping, False
@@ -239,8 +240,7 @@ class Journal:
                     self._stopped = stopping
             except Exception as error:  # whatever it is, the next attempt may succeed, and status shows it
                 self._fail(error)
-            if stopping:
-                return
+            attempts -= stopping
 
     def _wait(self) -> None:
         """Sleep until there is something to do. The lock is held."""
