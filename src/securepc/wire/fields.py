@@ -117,8 +117,6 @@ FIELDS: dict[str, Field] = dict(
         _field("detail", "text", "詳細", "Detail"),
         _field("ja", "text", "説明(日本語)", "Sentence (Japanese)"),
         _field("en", "text", "説明(英語)", "Sentence (English)"),
-        _field("lost", "integer", "失われた件数", "Lost"),
-        _field("found", "integer", "再走査で見つかった件数", "Found by rescan"),
         _field("count", "integer", "件数", "Count"),
         _field("counts", "object", "種類別の件数", "Counts by kind"),
         _field("rules", "object", "ルール別の件数", "Counts by rule"),

@@ -293,7 +293,12 @@ def _all() -> tuple[Kind, ...]:
         # collection itself: nothing is dropped silently
         kind("collect.started", "収集の開始", "Collection started", "collector how folders"),
         kind("collect.degraded", "収集の制限", "Collection limited", "collector how reason ja en"),
-        kind("collect.gap", "収集の欠落", "Gap in collection", "collector folder reason lost found ja en"),
+        kind(
+            "collect.gap",
+            "収集の欠落",
+            "Gap in collection",
+            "collector folder folders count reason first last ja en",
+        ),
         kind(
             "collect.suppressed",
             "記録対象外の件数",

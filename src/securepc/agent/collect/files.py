@@ -144,6 +144,21 @@ class FilesCollector:
         self._status = CollectorStatus("off", "停止しています。", "Stopped.")
 
     def _run(self) -> None:
+        try:
+            self._follow()
+        except Exception as error:
+            detail = f"{type(error).__name__}: {error}"
+            self._status = CollectorStatus(
+                "off", f"異常により停止しました({detail})。", f"Failed ({detail})."
+            )
+            data = {
+                "detail": detail,
+                "ja": "ファイルの収集が停止しました。",
+                "en": "Collecting files has failed.",
+            }
+            self._emit(self._context.event("agent.error", data))
+
+    def _follow(self) -> None:
         while not self._stop.is_set():
             if self._context.rules() is not self._source and self._changed():
                 self._close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from securepc.agent.platform.linux.identity import clock, machine
@@ -14,4 +15,8 @@ __all__ = ["clock", "collectors", "machine"]
 
 def collectors(context: Context) -> list[Collector]:
     """Every collector for Linux, not yet started."""
-    return []
+    from securepc.agent.collect.files import FilesCollector
+    from securepc.agent.platform.linux.people import homes, name_of
+    from securepc.agent.platform.linux.tree import TreeWatcher
+
+    return [FilesCollector(context, [TreeWatcher], homes, name_of(os.getuid()))]

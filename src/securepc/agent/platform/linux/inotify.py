@@ -26,6 +26,7 @@ ISDIR = 0x4000_0000
 
 _HEADER = struct.Struct("@iIII")  # watch descriptor, mask, cookie, length of the name
 _BUFFER = 256 * 1024
+_LONGEST = _HEADER.size + 256
 
 
 class Raw(NamedTuple):
@@ -46,6 +47,7 @@ class Inotify:
             OSError: the user's limit of instances is reached.
         """
         self._fd = checked(libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC), "inotify_init1")
+        self.drained = True
 
     def fileno(self) -> int:
         """The descriptor to poll."""
@@ -65,11 +67,14 @@ class Inotify:
         libc.inotify_rm_watch(self._fd, watch)
 
     def read(self) -> list[Raw]:
-        """What is queued, at most a buffer of it; empty where there is nothing."""
+        """What is queued, at most a buffer of it; empty where there is nothing. `drained` tells whether
+        nothing was left behind."""
+        self.drained = True
         try:
             data = os.read(self._fd, _BUFFER)
         except BlockingIOError:
             return []
+        self.drained = len(data) < _BUFFER - _LONGEST
         records, offset = [], 0
         while offset < len(data):
             watch, mask, cookie, length = _HEADER.unpack_from(data, offset)

@@ -74,7 +74,7 @@ class TreeWatcher:
         self._halves: dict[int, Half] = {}
         self._refused: dict[str, list[bytes]] = {}
         self._unwatched = 0
-        self._last_read = 0
+        self._drained = 0  # when the queue was last known to be empty, so that nothing was lost before (ns)
         self._looked = time.monotonic()
         self._wake_read, self._wake_write = -1, -1
         self._poll = select.poll()
@@ -113,7 +113,7 @@ class TreeWatcher:
         if not any(root.watch >= 0 for root in self._roots):
             self.close()
             raise OSError(errno.ENOENT, "none of the folders can be watched")
-        self._last_read = time.time_ns()
+        self._drained = time.time_ns()
 
     def read(self, timeout: float) -> list[Report]:
         """Changes since the last call."""
@@ -125,12 +125,12 @@ class TreeWatcher:
         reports: list[Report] = list(self._returned())
         for raw in source.read():
             if raw.mask & inotify.OVERFLOW:
-                # Known to be whole only up to the read before this one.
-                reports.append(Lost(since=self._last_read // 1000, named=True))
-                reports.extend(self._look_again(self._last_read))
+                reports.append(Lost(since=self._drained // 1000, named=True))
+                reports.extend(self._look_again(self._drained))
             else:
                 reports.extend(self._told(raw))
-        self._last_read = before
+        if source.drained:
+            self._drained = before
         reports.extend(self._moved_out())
         reports.extend(self._refusals())
         if self._halves and not reports:
