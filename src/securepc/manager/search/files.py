@@ -1,0 +1,107 @@
+"""Write rows to Parquet: whole and on the disk before anybody is told of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from securepc.manager.search.rows import SCHEMA
+
+ROW_GROUP = 122_880
+"""Rows a row group: what one DuckDB thread takes at a time, and what statistics can skip."""
+FAST, SMALL = 3, 9
+"""zstd levels: of minute files, which live for a day, and of daily files, which live for ten years."""
+
+_DICTIONARY = ["device", "boot", "kind", "account", "policy", "outcome", "shape"]
+_DELTA = dict.fromkeys(("sequence", "epoch", "leaf", "happened", "received", "skew"), "DELTA_BINARY_PACKED")
+
+
+class Written(NamedTuple):
+    """What the manifest wants to know of a file's rows."""
+
+    rows: int
+    size: int
+    earliest: int
+    latest: int
+    first_leaf: int
+    last_leaf: int
+
+
+def write(path: Path, batches: Iterable[pa.RecordBatch], level: int) -> Written | None:
+    """Write rows to a new file and make it durable; None, and no file, where there are no rows.
+
+    Raises:
+        OSError: the disk is full, or fails; a partial file is removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            found = _write_rows(file, batches, level)
+            file.flush()
+            os.fsync(file.fileno())
+        if found is None:
+            temporary.unlink()
+            return None
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folders(path.parent)
+    return found._replace(size=path.stat().st_size)
+
+
+def sync_folders(folder: Path) -> None:
+    """Make new names durable, in this folder and the three above, which may be new themselves."""
+    for each in (folder, *list(folder.parents)[:3]):
+        handle = os.open(each, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _write_rows(file: object, batches: Iterable[pa.RecordBatch], level: int) -> Written | None:
+    found: Written | None = None
+    writer = pq.ParquetWriter(
+        file,
+        SCHEMA,
+        compression="zstd",
+        compression_level=level,
+        use_dictionary=_DICTIONARY,
+        column_encoding=_DELTA,
+        write_page_checksum=True,
+    )
+    with writer:
+        for batch in batches:
+            if batch.num_rows == 0:
+                continue
+            writer.write_batch(batch, row_group_size=ROW_GROUP)
+            found = _merge(found, _measure(batch))
+    return found
+
+
+def _measure(batch: pa.RecordBatch) -> Written:
+    times = pc.min_max(batch.column("happened")).as_py()
+    leaves = pc.min_max(batch.column("leaf")).as_py()
+    return Written(batch.num_rows, 0, times["min"], times["max"], leaves["min"], leaves["max"])
+
+
+def _merge(one: Written | None, other: Written) -> Written:
+    if one is None:
+        return other
+    return Written(
+        one.rows + other.rows,
+        0,
+        min(one.earliest, other.earliest),
+        max(one.latest, other.latest),
+        min(one.first_leaf, other.first_leaf),
+        max(one.last_leaf, other.last_leaf),
+    )

@@ -1,0 +1,73 @@
+"""The search follower: opened batches and announced lines in, rows out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from securepc.manager.search.hot import DayRows
+from securepc.manager.search.manifest import Sealed
+from securepc.manager.search.rows import Columns, Source
+from securepc.manager.search.store import Store
+
+if TYPE_CHECKING:
+    from securepc.manager.ingest.opened import Opened, Provisional
+
+MICROSECONDS = 1_000_000
+
+
+class SearchFollower:
+    """An `ingest.opened.Follower` and `ProvisionalListener` over a store."""
+
+    name = "search"
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def position(self, log: bytes) -> int:
+        """The first leaf index of this log that it has not seen."""
+        return self._store.position(log)
+
+    def follow(self, log: bytes, opened: Sequence[Opened], position: int) -> None:
+        """Make these batches searchable and remember `position`; batches seen before are left out.
+
+        Raises:
+            Full: rows can't be written to the disk; nothing was taken.
+        """
+        seen = self._store.position(log)
+        if position < seen:
+            return
+        days: dict[str, Columns] = {}
+        sealed: dict[str, Sealed] = {}
+        for batch in opened:
+            if batch.index < seen:
+                continue
+            header = batch.header
+            device = header.device.hex()
+            columns = days.setdefault(day_of(batch.block_time), Columns())
+            source = Source(
+                device, header.first, header.epoch, batch.index, batch.block_time, header.opened_at
+            )
+            if batch.entries is None:
+                columns.add_unreadable(source, header, batch.reason or "")
+            else:
+                columns.add(source, batch.entries)
+            sealed[device] = Sealed(header.epoch, header.last)
+        rows = [DayRows(day, columns.to_arrow()) for day, columns in sorted(days.items()) if columns.size]
+        self._store.add(log, rows, position, sealed)
+
+    def announced(self, lines: Provisional) -> None:
+        """Make lines searchable before they are sealed."""
+        device = lines.device.hex()
+        columns = Columns()
+        columns.add(
+            Source(device, lines.first, lines.epoch, None, lines.received_at, lines.received_at), lines.lines
+        )
+        if columns.size:
+            self._store.announce(lines.log, device, lines.epoch, lines.first, columns.to_arrow())
+
+
+def day_of(block_time: int) -> str:
+    """The UTC day of a time in µs since 1970, "2026-11-23"."""
+    return datetime.fromtimestamp(block_time // MICROSECONDS, UTC).strftime("%Y-%m-%d")

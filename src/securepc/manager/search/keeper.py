@@ -1,0 +1,140 @@
+"""Keep the store in order: rows from memory to minute files, minute files to a file a day."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+import pyarrow as pa
+
+from securepc.manager.search import files
+from securepc.manager.search.manifest import DAILY, File
+from securepc.manager.search.store import Store
+
+logger = logging.getLogger("securepc.manager.search")
+
+FAN_IN = 16
+"""So many files of a level become one of the next: a row is written about three times before its day ends."""
+QUIET_SECONDS = 600.0
+"""A day is over when rows of the next came, or when it is over by the clock and nothing came for so long."""
+_SLACK = timedelta(hours=2)
+_SORTED = """
+SELECT * FROM read_parquet($paths) WHERE (happened >= $first AND happened < $end) = $timely
+ORDER BY device, sequence, leaf
+"""
+
+
+class Keeper:
+    """A thread that tidies once a second, or `tidy` for whoever wants it done now."""
+
+    def __init__(self, store: Store, connection: duckdb.DuckDBPyConnection, *, interval: float = 1.0) -> None:
+        self._store = store
+        self._connection = connection
+        self._interval = interval
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="search-keeper", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop the thread after what it is doing."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        wait = self._interval
+        while not self._stop.wait(wait):
+            try:
+                self.tidy()
+                wait = self._interval
+            except Exception:
+                # The disk is full, mostly. The rows stay in memory and on the ledger; try again, less often.
+                logger.exception("search files could not be written")
+                wait = min(60.0, wait * 2)
+
+    def tidy(self) -> None:
+        """Write what is due, merge what is many, close the days that are over.
+
+        Raises:
+            OSError: the disk is full or fails; nothing is lost.
+        """
+        self._store.flush()
+        for log in self._store.logs():
+            self._tidy_agency(log)
+
+    def _tidy_agency(self, log: bytes) -> None:
+        listed, hot_days, quiet = self._store.status(log)
+        days: defaultdict[str, list[File]] = defaultdict(list)
+        for file in listed:
+            days[file.day].append(file)
+        latest = max([*days, *hot_days], default="")
+        today = datetime.now(UTC).strftime("%Y-%m-%d")
+        for day, of_day in sorted(days.items()):
+            if self._stop.is_set():
+                return
+            over = day < latest or (day < today and quiet > QUIET_SECONDS)
+            if day not in hot_days and over:
+                if any(file.level < DAILY for file in of_day):
+                    self._close_day(log, day, of_day)
+            else:
+                self._merge(log, day, of_day)
+
+    def _close_day(self, log: bytes, day: str, of_day: list[File]) -> None:
+        """All rows of a day, a device's together. Rows of other days by their own clock (a PC that was
+        offline, or whose clock is wrong) go to a file of their own, so that a period finds few files."""
+        start = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        first, end = start - _SLACK, start + timedelta(days=1) + _SLACK
+        values = {"first": _microseconds(first), "end": _microseconds(end)}
+        added = self._store.write(log, day, DAILY, self._sorted(of_day, timely=True, **values))
+        added += self._store.write(log, day, DAILY, self._sorted(of_day, timely=False, **values), ".late")
+        self._store.replace(log, of_day, added)
+
+    def _merge(self, log: bytes, day: str, of_day: list[File]) -> None:
+        by_level = itertools.groupby(sorted(of_day, key=_level), key=_level)
+        for level, group in by_level:
+            many = list(group)
+            if level < DAILY - 1 and len(many) >= FAN_IN:
+                rows = self._sorted(many, timely=True, first=0, end=2**62)
+                self._store.replace(log, many, self._store.write(log, day, level + 1, rows))
+
+    def _sorted(self, of_day: list[File], *, timely: bool, first: int, end: int) -> Iterator[pa.RecordBatch]:
+        paths = [str(self._store.folder / file.path) for file in of_day]
+        values = {"paths": paths, "first": first, "end": end, "timely": timely}
+        with self._connection.cursor() as cursor:
+            found = cursor.sql(_SORTED, params=values)
+            yield from _regroup(found.to_arrow_reader(files.ROW_GROUP))
+
+
+def _regroup(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of exactly a row group, the last one excepted."""
+    held: list[pa.RecordBatch] = []
+    count = 0
+    for batch in batches:
+        while count + batch.num_rows >= files.ROW_GROUP:
+            room = files.ROW_GROUP - count
+            yield _joined([*held, batch.slice(0, room)])
+            held, count, batch = [], 0, batch.slice(room)
+        held.append(batch)
+        count += batch.num_rows
+    if count:
+        yield _joined(held)
+
+
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+
+
+def _level(file: File) -> int:
+    return file.level
+
+
+def _microseconds(moment: datetime) -> int:
+    return int(moment.timestamp()) * 1_000_000

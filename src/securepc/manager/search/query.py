@@ -1,0 +1,224 @@
+"""Ask DuckDB: one query over files and memory for a stretch of time, stretch after stretch, newest first.
+
+A search without a limit would have to sort everything it finds before it could give the first row. So the
+past is cut into windows along the files' times, small ones first and larger ones the less they hold: what
+is recent comes at once, what is rare is still found with few queries, and memory stays bounded.
+
+Values are always parameters; an agency's files are chosen by its handle before any of this begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from securepc.manager.search import rows as rowmaking
+from securepc.manager.search.manifest import File
+from securepc.manager.search.model import Invalid, Query
+from securepc.manager.search.store import View
+from securepc.wire.kinds import KINDS
+from securepc.wire.signed.batch import MAX_TIME
+
+MAX_TEXT = 500
+"""Longest text to search for, in characters."""
+FIRST_WINDOW = 50_000
+WANTED = 20_000
+"""Rows that one window should give: what is sorted and held in memory at once."""
+LARGEST_STEP = 16
+_ORDER = "happened DESC, device DESC, sequence DESC, leaf DESC"
+_NAMES = ", ".join(rowmaking.COLUMNS)
+
+
+class Damaged(Exception):
+    """A search file can't be read: the rows have to be built again from the ledger."""
+
+
+class Window(NamedTuple):
+    """Times in (after, until], and the files that may have rows of them."""
+
+    after: int
+    until: int
+    files: tuple[File, ...]
+
+
+def connect(temporary: str, *, threads: int | None = None, memory: str = "1GB") -> duckdb.DuckDBPyConnection:
+    """A database in memory that only reads what it is handed."""
+    options: dict[str, str | bool | int | float | list[str]] = {
+        "temp_directory": temporary,
+        "memory_limit": memory,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "preserve_insertion_order": False,
+    }
+    if threads:
+        options["threads"] = threads
+    connection = duckdb.connect(":memory:", config=options)
+    connection.execute("SET parquet_metadata_cache = true")
+    connection.execute("SET enable_progress_bar = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def find(connection: duckdb.DuckDBPyConnection, view: View, query: Query) -> Iterator[pa.Table]:
+    """The rows that match, newest first, a table a window.
+
+    Raises:
+        Invalid: the text can't be searched for.
+        Damaged: a file can't be read.
+    """
+    clauses, values = _conditions(query)
+    left, size = query.limit, FIRST_WINDOW
+    until = MAX_TIME if query.end is None else query.end - 1
+    if query.before is not None:
+        until = min(until, query.before.happened)
+    start = 0 if query.start is None else query.start
+    while until >= start and (left is None or left > 0):
+        window = _window(view.files, until, size)
+        after = max(window.after, start - 1)
+        paths = [file for file in window.files if file.latest > after]
+        times = {"after": after, "until": until}
+        table = _ask(
+            connection,
+            view,
+            paths,
+            ["happened > $after", "happened <= $until", *clauses],
+            {**values, **times},
+            left,
+        )
+        if table.num_rows:
+            yield table
+        if left is not None:
+            left -= table.num_rows
+        size = _next_size(size, table.num_rows)
+        until = window.after
+
+
+def by_number(
+    connection: duckdb.DuckDBPyConnection, view: View, device: str, first: int, last: int, leaves: list[int]
+) -> pa.Table:
+    """A device's rows with these sequence numbers, in the order of `find`.
+
+    Args:
+        leaves: indexes of the batches that hold them, as far as they are sealed.
+
+    Raises:
+        Damaged: a file can't be read.
+    """
+    files = [file for file in view.files if any(file.first_leaf <= leaf <= file.last_leaf for leaf in leaves)]
+    clauses = ["device = $device", "sequence BETWEEN $first AND $last"]
+    return _ask(connection, view, files, clauses, {"device": device, "first": first, "last": last}, None)
+
+
+def _next_size(size: int, found: int) -> int:
+    """Rows to read for the next window, so that it gives about as many as are wanted."""
+    if found == 0:
+        return size * LARGEST_STEP
+    return max(FIRST_WINDOW // 4, min(size * LARGEST_STEP, size * WANTED // found))
+
+
+def _window(files: tuple[File, ...], until: int, size: int) -> Window:
+    """The latest stretch up to `until` for which about `size` rows have to be read."""
+    candidates = sorted((file for file in files if file.earliest <= until), key=_latest, reverse=True)
+    rows = 0
+    for index, file in enumerate(candidates):
+        rows += file.rows
+        following = candidates[index + 1].latest if index + 1 < len(candidates) else -1
+        # Where the next file ends before this stretch does, it has no rows of the stretch.
+        if rows >= size and following < until and following < file.latest:
+            return Window(following, until, tuple(candidates[: index + 1]))
+    return Window(-1, until, tuple(candidates))
+
+
+def _latest(file: File) -> int:
+    return file.latest
+
+
+def _ask(
+    connection: duckdb.DuckDBPyConnection,
+    view: View,
+    files: Sequence[File],
+    clauses: list[str],
+    values: dict[str, Any],
+    limit: int | None,
+) -> pa.Table:
+    sources = [f"SELECT {_NAMES}, true AS sealed FROM hot"]  # noqa: S608 - fixed names only, here and below
+    sources.append(f"SELECT {_NAMES}, false AS sealed FROM provisional")  # noqa: S608
+    if files:
+        sources.append(f"SELECT {_NAMES}, true AS sealed FROM read_parquet($paths)")  # noqa: S608
+        values = {**values, "paths": [str(view.folder / file.path) for file in files]}
+    where = " AND ".join(clauses)
+    # The condition stands at every source, so that row groups are skipped by their statistics.
+    sql = (
+        f"SELECT * FROM ({' UNION ALL '.join(f'{each} WHERE {where}' for each in sources)}) ORDER BY {_ORDER}"  # noqa: S608
+    )
+    if limit is not None:
+        sql += " LIMIT $limit"
+        values = {**values, "limit": limit}
+    with connection.cursor() as cursor:
+        cursor.register("hot", view.hot)
+        cursor.register("provisional", view.provisional)
+        try:
+            return cursor.sql(sql, params=values).to_arrow_table()
+        except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException) as error:
+            raise Damaged(str(error)) from error
+
+
+def _conditions(query: Query) -> tuple[list[str], dict[str, Any]]:
+    clauses: list[str] = []
+    values: dict[str, Any] = {}
+    if query.devices:
+        clauses.append(
+            "list_contains($devices, device)" if len(query.devices) > 1 else "device = $devices[1]"
+        )
+        values["devices"] = list(query.devices)
+    if query.user:
+        clauses.append("lower(account) = lower($account)")
+        values["account"] = query.user
+    if query.result:
+        clauses.append("coalesce(outcome, 'ok') = $outcome")
+        values["outcome"] = query.result
+    if query.kinds:
+        clauses.append(_kinds(query.kinds, values))
+    if query.text:
+        clauses.append("regexp_matches(coalesce(folded, words), $pattern, 'i')")
+        values["pattern"] = _pattern(query.text)
+    if query.before is not None:
+        clauses.append(
+            "(happened, device, sequence, coalesce(leaf, -1))"
+            " < ($b_happened, $b_device, $b_sequence, $b_leaf)"
+        )
+        values |= {f"b_{name}": value for name, value in query.before._asdict().items()}
+    return clauses, values
+
+
+def _kinds(kinds: tuple[str, ...], values: dict[str, Any]) -> str:
+    names, prefixes = set(), []
+    for kind in kinds:
+        if kind.endswith(".*"):
+            family = kind.removesuffix(".*")
+            prefixes.append(family + ".")
+            names |= {known.name for known in KINDS.values() if known.family == family}
+        else:
+            names.add(kind)
+    clauses = []
+    if names:
+        clauses.append("list_contains($kinds, kind)")
+        values["kinds"] = sorted(names)
+    for number, prefix in enumerate(prefixes):
+        clauses.append(f"starts_with(kind, $prefix{number})")
+        values[f"prefix{number}"] = prefix
+    return "(" + " OR ".join(clauses) + ")"
+
+
+def _pattern(text: str) -> str:
+    """The text as a regular expression that matches nothing but it: RE2 ignores case, and is as fast as
+    a plain search (docs/decisions/search.md)."""
+    folded = rowmaking.fold(text)
+    if len(folded) > MAX_TEXT:
+        raise Invalid(f"検索する文字は{MAX_TEXT}文字までです", f"text is at most {MAX_TEXT} characters long")
+    if any(ord(c) < 0x20 for c in folded):
+        raise Invalid("検索する文字に制御文字は使えません", "text can't have control characters")
+    return "".join("\\" + c if c.isascii() and not c.isalnum() and c != "_" else c for c in folded)

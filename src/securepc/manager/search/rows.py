@@ -1,0 +1,275 @@
+"""Entries become rows: Arrow columns, built a batch at a time.
+
+A row keeps what is needed to give back the entry's exact bytes: either as columns (`shape` and `words`
+hold its data) or, where the entry is not in our own spelling, as `raw`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+import pyarrow as pa
+
+from securepc.manager.search import shape
+from securepc.wire.signed.batch import MAX_TIME, BatchHeader
+
+UNREADABLE = "alarm.unreadable"
+"""Kind of the one row that stands for a batch whose payload does not open."""
+
+SCHEMA = pa.schema(
+    [
+        ("device", pa.string()),  # hex
+        ("sequence", pa.int64()),
+        ("epoch", pa.int64()),
+        ("leaf", pa.int64()),  # index in the agency's log; null while provisional
+        ("happened", pa.int64()),  # µs since 1970 UTC, by the PC's clock
+        ("received", pa.int64()),  # µs since 1970 UTC: block time; when it arrived while provisional
+        ("skew", pa.int64()),  # happened - up, µs: nearly constant, so nearly free
+        ("boot", pa.string()),
+        ("kind", pa.string()),
+        ("account", pa.string()),  # the event's user
+        ("policy", pa.string()),
+        ("outcome", pa.string()),  # the event's result; null where it leaves it out, which means "ok"
+        ("shape", pa.string()),  # null: `raw` holds the entry
+        ("words", pa.string()),  # the values of its data, joined by U+001F
+        ("folded", pa.string()),  # NFKC of words, where it differs
+        ("raw", pa.binary()),
+    ]
+)
+COLUMNS = tuple(SCHEMA.names)
+
+OK = "ok"
+"""What an event that names no result means. msgspec leaves defaults out by identity, not by value: so an
+entry that does spell it out is told apart, and comes back as it was."""
+
+_Time = Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME)]
+
+
+class _Row(msgspec.Struct, omit_defaults=True, gc=False):
+    """An entry in our own spelling: `wire.event.Event`, its numbers bounded to what a column holds."""
+
+    kind: str
+    at: _Time
+    up: _Time
+    boot: str
+    user: str = ""
+    policy: str = ""
+    result: str = OK
+    data: dict[str, Any] = {}
+
+
+class _Text(msgspec.Struct, omit_defaults=True, gc=False):
+    """The same, with its data as JSON text; without it where there is none."""
+
+    kind: str
+    at: int
+    up: int
+    boot: str
+    user: str = ""
+    policy: str = ""
+    result: str = OK
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_decoder = msgspec.json.Decoder(_Row)
+_anything = msgspec.json.Decoder()
+_encoder = msgspec.json.Encoder()
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where consecutive entries come from. `happened` stands in for entries that say no time."""
+
+    device: str
+    first: int
+    epoch: int
+    leaf: int | None
+    received: int
+    happened: int
+
+
+class Columns:
+    """Rows on their way to Arrow, column by column."""
+
+    def __init__(self) -> None:
+        self._lists: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+        self.size = 0
+
+    def add(self, source: Source, entries: Sequence[bytes]) -> None:
+        """Add consecutive entries, exact bytes each."""
+        rows = _read_all(entries)
+        if rows is None:
+            for offset, entry in enumerate(entries):
+                self._add_one(source, source.first + offset, entry)
+            return
+        try:
+            taken = [shape.take_apart(row.data) for row in rows]
+        except shape.Shapeless:
+            for offset, entry in enumerate(entries):
+                self._add_one(source, source.first + offset, entry)
+            return
+        words = [pair[1] for pair in taken]
+        self._extend(
+            len(rows),
+            source,
+            sequence=range(source.first, source.first + len(rows)),
+            happened=[row.at for row in rows],
+            skew=[row.at - row.up for row in rows],
+            boot=[row.boot for row in rows],
+            kind=[row.kind for row in rows],
+            account=[row.user for row in rows],
+            policy=[row.policy for row in rows],
+            outcome=[None if row.result is OK else row.result for row in rows],
+            shape=[pair[0] for pair in taken],
+            words=words,
+            folded=_folded(words),
+            raw=[None] * len(rows),
+        )
+
+    def add_unreadable(self, source: Source, header: BatchHeader, reason: str) -> None:
+        """Add the one row that says that a batch can't be read."""
+        data = {"device": source.device, "leaf": source.leaf, "reason": reason}
+        row_shape, words = shape.take_apart({**data, "first": header.first, "last": header.last})
+        self._extend(
+            1,
+            source,
+            sequence=[header.first],
+            happened=[header.sealed_at],
+            skew=[header.sealed_at - header.sealed_up],
+            boot=[header.boot.hex()],
+            kind=[UNREADABLE],
+            account=[""],
+            policy=[""],
+            outcome=["failed"],
+            shape=[row_shape],
+            words=[words],
+            folded=[None],
+            raw=[None],
+        )
+
+    def _add_one(self, source: Source, sequence: int, entry: bytes) -> None:
+        """Add an entry that may be anything at all."""
+        rows = _read_all([entry])
+        row_shape: str | None = None
+        if rows is not None:
+            row = rows[0]
+            try:
+                row_shape, words = shape.take_apart(row.data)
+            except shape.Shapeless:
+                words = _searchable(entry)
+        else:
+            row, words = _best_guess(entry, source.happened), _searchable(entry)
+        self._extend(
+            1,
+            source,
+            sequence=[sequence],
+            happened=[row.at],
+            skew=[row.at - row.up],
+            boot=[row.boot],
+            kind=[row.kind],
+            account=[row.user],
+            policy=[row.policy],
+            outcome=[None if row.result is OK else row.result],
+            shape=[row_shape],
+            words=[words],
+            folded=_folded([words]),
+            raw=[None if row_shape is not None else entry],
+        )
+
+    def _extend(self, count: int, source: Source, **columns: Sequence[Any]) -> None:
+        lists = self._lists
+        lists["device"] += [source.device] * count
+        lists["epoch"] += [source.epoch] * count
+        lists["leaf"] += [source.leaf] * count
+        lists["received"] += [source.received] * count
+        for name, values in columns.items():
+            lists[name] += values
+        self.size += count
+
+    def to_arrow(self) -> pa.RecordBatch:
+        """The rows so far."""
+        return pa.RecordBatch.from_arrays(
+            [pa.array(self._lists[field.name], field.type) for field in SCHEMA], schema=SCHEMA
+        )
+
+
+def entry_text(row: dict[str, Any]) -> bytes:
+    """The exact bytes of the entry that a row (with at least the columns of an event) was made of."""
+    if row["shape"] is None:
+        raw = row["raw"]
+        assert isinstance(raw, bytes)
+        return raw
+    data = data_text(row)
+    return _encoder.encode(
+        _Text(
+            row["kind"],
+            row["happened"],
+            row["happened"] - row["skew"],
+            row["boot"],
+            row["account"],
+            row["policy"],
+            OK if row["outcome"] is None else "".join(row["outcome"]),
+            msgspec.UNSET if data == shape.EMPTY else msgspec.Raw(data.encode("utf-8")),
+        )
+    )
+
+
+def data_text(row: dict[str, Any]) -> str:
+    """The JSON text of a row's data; "null" where the entry is not an event in our spelling."""
+    return "null" if row["shape"] is None else shape.put_together(row["shape"], row["words"])
+
+
+def fold(text: str) -> str:
+    """How text is compared: full width, half width and composed forms are one (NFKC)."""
+    return unicodedata.normalize("NFKC", text)
+
+
+def _read_all(entries: Sequence[bytes]) -> list[_Row] | None:
+    """The entries decoded at one go; None where any of them is not an event in our own spelling."""
+    lines = b"\n".join(entries) + b"\n" if entries else b""
+    try:
+        rows = _decoder.decode_lines(lines)
+        # Written again they must be the same bytes: then each line was one row, and the columns say it all.
+        same = len(rows) == len(entries) and _encoder.encode_lines(rows) == lines
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+    return rows if same else None
+
+
+def _best_guess(entry: bytes, happened: int) -> _Row:
+    """What can be said of an entry that is not in our spelling: a later version's, or not JSON at all."""
+    try:
+        value = _anything.decode(entry)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        value = None
+    if not isinstance(value, dict):
+        value = {}
+    texts: dict[str, Any] = {
+        name: found if isinstance(found := value.get(name), str) and len(found) <= 200 else ""
+        for name in ("kind", "boot", "user", "policy", "result")
+    }
+    at = value.get("at")
+    if type(at) is not int or not 0 <= at <= MAX_TIME:
+        at = happened
+    up = value.get("up")
+    if type(up) is not int or not 0 <= up <= MAX_TIME:
+        up = at
+    return _Row(at=at, up=up, **texts)
+
+
+def _searchable(entry: bytes) -> str:
+    """All that people may search an entry of another spelling by: its values, then its very text."""
+    text = entry.decode("utf-8", "replace")
+    try:
+        return shape.words_of(_anything.decode(entry)) + shape.STRING + text
+    except (msgspec.DecodeError, shape.Shapeless, RecursionError, UnicodeDecodeError):
+        return text
+
+
+def _folded(words: list[str]) -> list[str | None]:
+    """NFKC of each, None where it is the same: most batches are found to need none at one look."""
+    if unicodedata.is_normalized("NFKC", "\n".join(words)):
+        return [None] * len(words)
+    return [None if (normal := fold(text)) == text else normal for text in words]

@@ -1,0 +1,80 @@
+"""Search an agency's logs: by period, device, user, kind, text; newest first, without an upper limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import duckdb
+import pyarrow as pa
+
+from securepc.manager.search import query as asking
+from securepc.manager.search import rows
+from securepc.manager.search.model import EntryId, Hit, Query
+from securepc.manager.search.store import Store
+
+Locate = Callable[[bytes, bytes, int, int], list[int]]
+"""(log, device, first, last) → leaf indexes of the batches that hold these entries: `LogReader.batches`."""
+
+
+class SearchService:
+    """Thread-safe. An agency's searches see its own files and rows: there is no query over several."""
+
+    def __init__(self, store: Store, connection: duckdb.DuckDBPyConnection, locate: Locate) -> None:
+        self._store = store
+        self._connection = connection
+        self._locate = locate
+
+    def search(self, log: bytes, query: Query) -> Iterator[Hit]:
+        """What matches, newest first by the PCs' clocks; of the same moment, by device and number.
+
+        Raises, at the first hit:
+            Invalid: the text can't be searched for.
+            Damaged: a file can't be read.
+        """
+        with self._store.view(log) as view:
+            for table in asking.find(self._connection, view, query):
+                yield from _hits(table)
+
+    def ids(self, log: bytes, query: Query) -> Iterator[tuple[EntryId, bool]]:
+        """The entries that match and whether each is sealed, in the order of `search`."""
+        for hit in self.search(log, query):
+            yield EntryId(bytes.fromhex(hit.device), hit.sequence), hit.sealed
+
+    def entry(self, log: bytes, entry: EntryId) -> Hit | None:
+        """One entry; None where the agency has none of this name, or its batch is unreadable."""
+        found = self.between(log, entry.device, entry.sequence, entry.sequence)
+        return next((hit for hit in found if hit.kind != rows.UNREADABLE), None)
+
+    def between(self, log: bytes, device: bytes, first: int, last: int) -> list[Hit]:
+        """A device's entries with these sequence numbers, by number: an entry's surroundings."""
+        leaves = self._locate(log, device, first, last)
+        with self._store.view(log) as view:
+            table = asking.by_number(self._connection, view, device.hex(), first, last, leaves)
+        return sorted(_hits(table), key=_number)
+
+
+def _number(hit: Hit) -> int:
+    return hit.sequence
+
+
+def _hits(table: pa.Table) -> Iterator[Hit]:
+    columns = [table.column(name).to_pylist() for name in table.column_names]
+    for values in zip(*columns, strict=True):
+        row = dict(zip(table.column_names, values, strict=True))
+        yield Hit(
+            device=row["device"],
+            sequence=row["sequence"],
+            epoch=row["epoch"],
+            leaf=row["leaf"],
+            happened=row["happened"],
+            received=row["received"],
+            up=row["happened"] - row["skew"],
+            boot=row["boot"],
+            kind=row["kind"],
+            user=row["account"],
+            policy=row["policy"],
+            result=rows.OK if row["outcome"] is None else row["outcome"],
+            sealed=row["sealed"],
+            data=rows.data_text(row),
+            entry=rows.entry_text(row),
+        )
