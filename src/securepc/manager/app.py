@@ -40,15 +40,25 @@ CONTEXTS = (
 """In this order their parts are attached and started."""
 
 
-def create_app(home: Path) -> FastAPI:
-    """The application over a home that `manager init` made.
+def assemble(home: Path) -> Manager:
+    """A manager with all its parts, not started yet, over a home that `manager init` made.
 
     Raises:
-        ConfigError: there is no such home, or its settings can't be used.
+        ConfigError, KekError, StoreError: see `Manager`.
     """
     manager = Manager(home)
-    for wiring in _modules("wiring"):
-        wiring.attach(manager)
+    try:
+        for wiring in _modules("wiring"):
+            wiring.attach(manager)
+    except BaseException:
+        manager.close()
+        raise
+    return manager
+
+
+def create_app(home: Path) -> FastAPI:
+    """The application; raises as `assemble` does."""
+    manager = assemble(home)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import secrets
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi import Request
 
+from securepc.ledger.keys import open_keys
+from securepc.ledger.log import LogReader
+from securepc.ledger.sequencer import Committed, Sequencer
+from securepc.ledger.sequencer.solo import SoloSequencer
+from securepc.ledger.state.records import LogRecord
+from securepc.ledger.store import open_store
 from securepc.manager import config
 from securepc.manager.config import Config
 from securepc.manager.database import Database
 from securepc.manager.home import Home
-from securepc.manager.ingest.opener import Opener
+from securepc.manager.ticker import Ticker
+from securepc.wire.signed import block
+
+if TYPE_CHECKING:
+    from securepc.manager.audit.worker import AuditWorker
+    from securepc.manager.devices.enrolment import Enrolments
+    from securepc.manager.devices.presence import Presence
+    from securepc.manager.devices.service import Devices
+    from securepc.manager.health.service import Health
+    from securepc.manager.ingest.opener import Opener
+    from securepc.manager.ingest.service import Ingest
+    from securepc.manager.ingest.upload import Uploads
+    from securepc.manager.policy.service import Policies
 
 logger = logging.getLogger("securepc.manager")
 
@@ -26,39 +45,89 @@ class Manager:
     parts start in the order they were attached and close in the reverse order.
     """
 
+    audit: AuditWorker
+    devices: Devices
+    enrolments: Enrolments
+    health: Health
+    ingest: Ingest
+    opener: Opener
+    policies: Policies
+    presence: Presence
+    uploads: Uploads
+
     def __init__(self, root: Path) -> None:
+        """Open the home that `manager init` made.
+
+        Raises:
+            ConfigError: there is none, or its settings can't be used.
+            KekError: its keys can't be unwrapped.
+            StoreError: its ledger can't be opened, or another process has it.
+        """
+        self._starters: list[Callable[[], None]] = []
+        self._closers: list[Callable[[], None]] = []
+        self._on_block: list[Callable[[int], None]] = []
         self.home = Home(root)
         self.config: Config = config.load(self.home.config)
-        self.database = Database(self.home.database)
+        self.address = self.config.server.public_url
         self.local_token = "spcl_" + secrets.token_urlsafe(32)
         """The API token of this machine's command line (run/token); good while this process lives."""
-        self.opener = Opener()
-        self._starters: list[Callable[[], None]] = []
-        self._closers: list[Callable[[], None]] = [self.database.close]
+        try:
+            # The store first: its lock keeps a second manager out of everything else.
+            store = open_store(self.home.chain, floor=self.config.ledger.disk_floor)
+            self.on_close(store.close)
+            self.keys = open_keys(self.home.keys)
+            self.on_close(self.keys.close)
+            self.database = Database(self.home.database)
+            self.on_close(self.database.close)
+            self.sequencer: Sequencer = SoloSequencer(store, self.keys, on_block=self._new_block)
+            self.on_close(self.sequencer.close)  # which closes the store, too
+            self.log = LogReader(self.home.chain)
+            self.ticker = Ticker()
+            self.on_close(self.ticker.close)
+        except BaseException:
+            self.close()
+            raise
+
+    def submit(self, log: bytes, leaf: bytes) -> Future[Committed]:
+        """Put one leaf that is not a batch on the ledger; see `Sequencer.submit`."""
+        transaction = block.Transaction(log, [block.Item(leaf, b"")])
+        return self.sequencer.submit(block.encode_transaction(transaction))
+
+    def judged_on_ledger(self, log: bytes) -> int:
+        """The end of the leaves that the verdicts on the ledger cover."""
+        heads = [record for record in self.log.records(log) if isinstance(record, LogRecord)]
+        return heads[0].verdict if heads else 0
+
+    def on_block(self, listener: Callable[[int], None]) -> None:
+        """Call this with the height after each block, on the sequencer's thread; it must return at once."""
+        self._on_block.append(listener)
 
     def on_start(self, starter: Callable[[], None]) -> None:
-        """Call this once the server starts."""
+        """Call this once the manager starts."""
         self._starters.append(starter)
 
     def on_close(self, closer: Callable[[], None]) -> None:
-        """Call this when the server stops."""
+        """Call this when the manager stops."""
         self._closers.append(closer)
 
     def start(self) -> None:
         """Start every part."""
         for starter in self._starters:
             starter()
+        self.ticker.start()
 
     def close(self) -> None:
-        """Stop every part; one that fails does not keep the others from stopping."""
+        """Stop every part; one that fails does not keep the others from stopping. May be called twice."""
         while self._closers:
             closer = self._closers.pop()
-            with contextlib.suppress(Exception):
-                try:
-                    closer()
-                except Exception:
-                    logger.exception("a part of the manager did not close")
-                    raise
+            try:
+                closer()
+            except Exception:
+                logger.exception("a part of the manager did not close")
+
+    def _new_block(self, height: int) -> None:
+        for listener in self._on_block:
+            listener(height)
 
 
 def manager_of(request: Request) -> Manager:

@@ -19,14 +19,13 @@ class ApiError(Exception):
         self.code = code
         self.ja = ja
         self.en = en
-        self.retry_after = retry_after
         self.more = more
+        self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
 
     def response(self) -> JSONResponse:
         """The answer."""
-        headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
         body = {"error": {"code": self.code, "ja": self.ja, "en": self.en, **self.more}}
-        return JSONResponse(body, self.status, headers)
+        return JSONResponse(body, self.status, self.headers)
 
 
 def install(app: FastAPI) -> None:

@@ -50,6 +50,11 @@ class Home(NamedTuple):
         return self.root / "ledger"
 
     @property
+    def chain(self) -> Path:
+        """Blocks, leaves, bodies, tiles, checkpoints, state."""
+        return self.ledger / "chain.sqlite"
+
+    @property
     def search(self) -> Path:
         """The search follower's folder."""
         return self.root / "search"

@@ -68,3 +68,11 @@ def open_alerts(session: Session, log: bytes, limit: int = 200) -> list[Alert]:
         .limit(limit)
     )
     return list(session.scalars(query))
+
+
+def is_open(session: Session, log: bytes, code: str, device: bytes = b"") -> bool:
+    """Whether somebody is still to look at it."""
+    query = select(Alert.id).where(
+        Alert.log == log, Alert.code == code, Alert.device == device, Alert.closed_at.is_(None)
+    )
+    return session.scalar(query) is not None

@@ -45,12 +45,17 @@ class Device(Base):
     device: Mapped[bytes] = mapped_column(Handle, primary_key=True)
     log: Mapped[bytes] = mapped_column(Handle, ForeignKey("agencies.log"), index=True)
     token: Mapped[int | None] = mapped_column(ForeignKey("enrolment_tokens.id"))
-    state: Mapped[str]  # pending → enrolled → revoked; or refused. "manager": the manager itself
+    state: Mapped[
+        str
+    ]  # pending → enrolling → enrolled → revoking → revoked; or refused. "manager": the manager itself
     name: Mapped[str]
     user: Mapped[str]
     info: Mapped[dict[str, Any]] = mapped_column(JSON)
     key: Mapped[bytes]
+    proof: Mapped[bytes]  # that the key's holder asked, by the key itself
     agreement: Mapped[bytes]  # the device's half of K0
+    register: Mapped[bytes | None]  # the leaf of its registration
+    revoke: Mapped[bytes | None]  # the leaf of its revocation
     frame: Mapped[bytes | None]  # the answer to its enrolment
     asked_at: Mapped[int]
     enrolled_at: Mapped[int | None]

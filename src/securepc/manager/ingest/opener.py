@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
-from securepc.manager.ingest.opened import Follower, ProvisionalListener
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from securepc.manager.alerts import service as alerts
+from securepc.manager.ingest.judge import Judge
+from securepc.manager.ingest.opened import Follower, Opened, Provisional, ProvisionalListener
+from securepc.manager.ingest.verdicts import Verdicts
+
+if TYPE_CHECKING:
+    from securepc.manager.core import Manager
+
+logger = logging.getLogger("securepc.manager")
+PIECE = 128
+"""Leaves opened at a time: at most 64 MiB of payload are then in memory."""
+_PAUSE = 5.0
+"""Seconds before what failed is tried again."""
+FAILING = "follower"
 
 
 class Opener:
-    """Reads new leaves after each block and opens their batches, in a thread of its own."""
+    """Reads new leaves after each block and opens their batches, in a thread of its own.
 
-    def __init__(self) -> None:
+    A log is judged first, then each follower gets what it has not seen: from memory where it is up to
+    date, opened again where it is behind. Nothing that one of them does keeps the others from going on.
+    """
+
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+        self._judge = Judge(manager)
+        self._verdicts = Verdicts(manager)
         self._followers: list[Follower] = []
         self._listeners: list[ProvisionalListener] = []
+        self._failing: dict[str, float] = {}
+        self._wake = threading.Event()
+        self._stop = False
+        self._latest: dict[bytes, tuple[int, int, list[Opened]]] = {}
+        self._thread = threading.Thread(target=self._run, name="opener", daemon=True)
 
     def subscribe(self, follower: Follower) -> None:
         """Hand batches to this follower, from its own position on. Call before the manager starts."""
@@ -19,3 +49,96 @@ class Opener:
     def listen(self, listener: ProvisionalListener) -> None:
         """Tell this one of lines before they are sealed. Call before the manager starts."""
         self._listeners.append(listener)
+
+    def announce(self, lines: Provisional) -> None:
+        """Lines arrived that are not sealed yet."""
+        for listener in self._listeners:
+            try:
+                listener.announced(lines)
+            except Exception:
+                logger.exception("a listener to provisional lines failed")
+
+    def failing(self) -> list[str]:
+        """The names of followers that could not take what they were handed last."""
+        return sorted(self._failing)
+
+    def judged(self, log: bytes) -> int:
+        """How far a log has been opened and judged."""
+        return self._judge.position(log)
+
+    def start(self) -> None:
+        """Begin, from where the last run stopped."""
+        self._judge.recover()
+        self._thread.start()
+
+    def on_block(self, _: int) -> None:
+        """There is a new block. Returns at once."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """Finish the piece in hand, and stop."""
+        self._stop = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop:
+            self._wake.clear()
+            try:
+                while not self._stop and self._round():
+                    pass
+            except Exception:
+                logger.exception("the opener failed; it tries again in %s seconds", _PAUSE)
+                self._nap(_PAUSE)
+                continue
+            self._wake.wait(1.0)
+
+    def _nap(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._stop and time.monotonic() < until:
+            time.sleep(0.1)
+
+    def _round(self) -> bool:
+        """One piece of every log for the judge and for every follower; whether there was any."""
+        moved = False
+        for log in self._manager.log.logs():
+            position = self._judge.position(log)
+            room = 0 if self._verdicts.full(log) else PIECE
+            stored = list(self._manager.log.leaves(log, position, position + room))
+            if stored:
+                judged = self._judge.judge(log, stored)
+                end = stored[-1].index + 1
+                self._latest[log] = position, end, judged.opened
+                moved = True
+            self._verdicts.look(log)
+            for follower in self._followers:
+                moved |= self._feed(follower, log, position + len(stored))
+        return moved
+
+    def _feed(self, follower: Follower, log: bytes, end: int) -> bool:
+        """Hand a follower its next piece, unless it is up to date or has just failed."""
+        name = follower.name
+        if time.monotonic() < self._failing.get(name, 0.0):
+            return False
+        try:
+            position = follower.position(log)
+            if position >= end:
+                return False
+            start, stop, opened = self._latest.get(log, (0, 0, []))
+            if not start <= position < stop:
+                stored = list(self._manager.log.leaves(log, position, min(position + PIECE, end)))
+                opened, stop = self._judge.reopen(log, stored), stored[-1].index + 1
+            follower.follow(log, [item for item in opened if item.index >= position], stop)
+        except Exception as error:
+            logger.exception("the follower %s failed; it is tried again in %s seconds", name, _PAUSE)
+            if name not in self._failing:
+                with self._manager.database.write() as session:
+                    data = {"name": name, "error": f"{type(error).__name__}: {error}"[:200]}
+                    alerts.raise_alert(session, b"", FAILING, data=data)
+            self._failing[name] = time.monotonic() + _PAUSE
+            return False
+        if self._failing.pop(name, None) is not None and not self._failing:
+            with self._manager.database.write() as session:
+                alerts.close(session, b"", FAILING)
+        return True

@@ -18,3 +18,22 @@ def upgrade() -> None:
         sa.Column("entry", sa.LargeBinary, nullable=False),
         sa.Column("epoch", sa.Integer),
     )
+    op.create_table(
+        "audit_chains",
+        sa.Column("log", sa.LargeBinary(16), primary_key=True),
+        sa.Column("device", sa.LargeBinary(16), nullable=False),
+        sa.Column("key", sa.LargeBinary, nullable=False),
+        sa.Column("epoch", sa.Integer, nullable=False),
+        sa.Column("sequence", sa.Integer, nullable=False),
+        sa.Column("head", sa.LargeBinary, nullable=False),
+        sa.Column("mac", sa.LargeBinary, nullable=False),
+        sa.Column("seal", sa.LargeBinary, nullable=False),
+    )
+    op.create_table(
+        "audit_batches",
+        sa.Column("log", sa.LargeBinary(16), primary_key=True),
+        sa.Column("epoch", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("leaf", sa.LargeBinary, nullable=False),
+        sa.Column("ciphertext", sa.LargeBinary, nullable=False),
+        sa.Column("box", sa.LargeBinary, nullable=False),
+    )

@@ -1,0 +1,61 @@
+"""The sentences of alerts, Japanese and English; `{…}` are fields of an alert's data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from securepc.ledger.state.refused import SENTENCES
+from securepc.manager.ingest.refusals import TEXTS
+
+_ALERTS = {
+    "tamper": (
+        "封印されたバッチが、先に届いた行と異なります({count}件)。端末の記録が書き換えられた可能性があります。",
+        "A sealed batch differs from lines announced before it ({count}). The journal may have been altered.",
+    ),
+    "unreadable": (
+        "受け取ったバッチを開けません(理由: {reason})。台帳には保存されています。",
+        "A batch that was accepted does not open (reason: {reason}). It is kept on the ledger.",
+    ),
+    "altered": (
+        "受け取ったバッチが、端末の記録または先に届いた行と一致しません(理由: {reason})。",
+        "A batch does not agree with its device's journal or with lines announced before (reason: {reason}).",
+    ),
+    "silent": (
+        "端末「{name}」から連絡がありません。",
+        "Nothing has been heard from the device “{name}”.",
+    ),
+    "clock": (
+        "端末「{name}」の時計が{seconds}秒ずれています。",
+        "The clock of the device “{name}” is off by {seconds} seconds.",
+    ),
+    "pending": (
+        "端末「{name}」が登録の承認を待っています。",
+        "The device “{name}” waits for an administrator to approve it.",
+    ),
+    "ledger-full": (
+        "台帳のディスクに空きがありません。空きができるまで、端末からの受け取りを止めています。",
+        "The ledger's disk is full. Nothing is taken from devices until there is room.",
+    ),
+    "follower": (
+        "「{name}」の処理が失敗しました。自動で再試行しています({error})。",
+        "“{name}” failed and is being tried again ({error}).",
+    ),
+}
+
+
+def sentence(code: str, data: dict[str, Any]) -> tuple[str, str]:
+    """What an alert says, in Japanese and in English; never raises."""
+    texts = _ALERTS.get(code)
+    if texts is None and code in TEXTS:
+        texts = TEXTS[code].ja, TEXTS[code].en
+    if texts is None and code in SENTENCES:
+        texts = SENTENCES[code]
+    if texts is None:
+        return code, code
+    values = _Lenient({key: str(value)[:200] for key, value in data.items()})
+    return texts[0].format_map(values), texts[1].format_map(values)
+
+
+class _Lenient(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return "?"

@@ -1,0 +1,119 @@
+"""Signs of life of devices: kept in memory, written down in groups, missed when they stop."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.orm import Session
+
+from securepc.manager import clock
+from securepc.manager.alerts import service as alerts
+from securepc.manager.config import Devices
+from securepc.manager.database import Database
+from securepc.manager.devices.model import Device
+from securepc.manager.devices.registry import Registry
+
+OFFSET_IS_WRONG = "clock"
+SILENT = "silent"
+
+
+class Heartbeat(NamedTuple):
+    """What a device says of itself. `offset`: microseconds its clock is ahead of ours."""
+
+    boot: bytes
+    epoch: int
+    sequence: int
+    head: bytes
+    offset: int
+    status: dict[str, Any]
+
+
+class Presence:
+    """Collects signs of life; `flush` and `look` are called by the ticker. Thread-safe.
+
+    A crash loses the last two seconds of them, which the next heartbeat makes good.
+    """
+
+    def __init__(self, database: Database, registry: Registry, settings: Devices) -> None:
+        self._database = database
+        self._registry = registry
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._seen: dict[bytes, int] = {}
+        self._beats: dict[bytes, Heartbeat] = {}
+        self._started = clock.now()
+
+    def seen(self, device: bytes) -> None:
+        """The device sent a request that is its own."""
+        with self._lock:
+            self._seen[device] = clock.now()
+
+    def beat(self, device: bytes, heartbeat: Heartbeat) -> None:
+        """The device sent a heartbeat."""
+        with self._lock:
+            self._seen[device] = clock.now()
+            self._beats[device] = heartbeat
+
+    def flush(self) -> None:
+        """Write down what came since the last time."""
+        with self._lock:
+            seen, self._seen = self._seen, {}
+            beats, self._beats = self._beats, {}
+        if not seen:
+            return
+        try:
+            with self._database.write() as session:
+                self._write(session, seen, beats)
+        except Exception:
+            with self._lock:  # newer ones are kept
+                self._seen = {**seen, **self._seen}
+                self._beats = {**beats, **self._beats}
+            raise
+
+    def _write(self, session: Session, seen: dict[bytes, int], beats: dict[bytes, Heartbeat]) -> None:
+        table = Device.__table__
+        session.connection().execute(
+            update(Device).where(table.c.device == bindparam("_device")).values(seen_at=bindparam("_at")),
+            [{"_device": device, "_at": at} for device, at in seen.items()],
+        )
+        for device, beat in beats.items():
+            values = {
+                "boot": beat.boot,
+                "epoch": beat.epoch,
+                "sequence": beat.sequence,
+                "head": beat.head,
+                "clock_offset": beat.offset,
+                "status": beat.status,
+            }
+            session.execute(update(Device).where(Device.device == device).values(**values))
+            known = self._registry.find(device)
+            if known is None:
+                continue
+            if abs(beat.offset) > self._settings.clock_minutes * clock.MINUTE:
+                data = {"name": known.name, "seconds": beat.offset // clock.SECOND}
+                alerts.raise_alert(session, known.log, OFFSET_IS_WRONG, device, data)
+            else:
+                alerts.close(session, known.log, OFFSET_IS_WRONG, device)
+        for device in seen:
+            known = self._registry.find(device)
+            if known is not None:
+                alerts.close(session, known.log, SILENT, device)
+
+    def look(self) -> None:
+        """Raise an alert for every device that has been silent for too long.
+
+        Nothing is said of the time in which the manager itself was not running.
+        """
+        now = clock.now()
+        limit = self._settings.silence_minutes * clock.MINUTE
+        if now - self._started < limit:
+            return
+        with self._database.write() as session:
+            query = select(Device).where(Device.state == "enrolled", Device.seen_at < now - limit)
+            for row in session.scalars(query):
+                assert row.seen_at is not None
+                data = {"name": row.name, "since": row.seen_at}
+                if not alerts.is_open(session, row.log, SILENT, row.device):
+                    alerts.raise_alert(session, row.log, SILENT, row.device, data)

@@ -1,0 +1,201 @@
+"""Open a batch and judge it: does it agree with its header, its journal's seal, what was announced?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from securepc.ledger import merkle
+from securepc.ledger.log import StoredLeaf
+from securepc.ledger.state.logs import month_of
+from securepc.manager import clock
+from securepc.manager.alerts import service as alerts
+from securepc.manager.ingest.model import Fault, MacChain, Opening
+from securepc.manager.ingest.opened import Opened
+from securepc.wire import batch, chain
+from securepc.wire.batch import Unreadable
+from securepc.wire.signed import batch as headers
+from securepc.wire.signed import leaf as leaves
+from securepc.wire.signed.batch import BatchHeader
+
+if TYPE_CHECKING:
+    from securepc.manager.core import Manager
+
+SEAL = "seal"
+"""The payload opens, but the journal's MAC chain does not lead to the seal in the header."""
+PROVISIONAL = "provisional"
+"""The payload opens, but other lines were announced before."""
+_SHOWN = 200
+
+
+class Judged(NamedTuple):
+    """The batches of a piece of a log, and the faults that were found for the first time."""
+
+    opened: list[Opened]
+    faults: int
+
+
+class Judge:
+    """Opens and judges, on the opener's thread."""
+
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+
+    def position(self, log: bytes) -> int:
+        """How far a log has been judged."""
+        with self._manager.database.read() as session:
+            row = session.get(Opening, log)
+            return row.position if row is not None else 0
+
+    def judge(self, log: bytes, stored: list[StoredLeaf]) -> Judged:
+        """Judge what comes after `position`, and remember it.
+
+        Keys first, then the verdicts and the position in one transaction, then what is provisional is
+        erased: killed anywhere in between, doing it again gives the same.
+        """
+        found = self._open(log, stored, first_time=True)
+        with self._manager.database.write() as session:
+            faults = 0
+            opened = []
+            seals = Seals(session, self._manager)
+            for item in found:
+                agrees = seals.agree(item)
+                reason = item.reason or (None if agrees else SEAL) or self._compare(session, item)
+                if reason is not None:
+                    faults += 1
+                    _report(session, item, reason)
+                opened.append(item if reason == item.reason else _with_reason(item, reason))
+            seals.keep()
+            row = session.get(Opening, log) or Opening(log=log, position=0, judged=0, opened=0, verdict=None)
+            row.position = stored[-1].index + 1
+            row.opened += len(opened) - faults
+            session.add(row)
+        for item in opened:
+            header = item.header
+            self._manager.ingest.provisional.settle(header.device, header.epoch, header.last)
+        return Judged(opened, faults)
+
+    def reopen(self, log: bytes, stored: list[StoredLeaf]) -> list[Opened]:
+        """Open what was judged before, for a follower that is behind."""
+        found = self._open(log, stored, first_time=False)
+        first, last = stored[0].index, stored[-1].index
+        with self._manager.database.read() as session:
+            rows = session.execute(
+                select(Fault.leaf, Fault.reason).where(Fault.log == log, Fault.leaf.between(first, last))
+            )
+            reasons = {row.leaf: row.reason for row in rows}
+        return [_with_reason(item, reasons[item.index]) if item.index in reasons else item for item in found]
+
+    def recover(self) -> None:
+        """Erase the provisional lines of batches that were judged just before the manager was killed."""
+        with self._manager.database.read() as session:
+            rows = session.execute(select(MacChain.device, MacChain.epoch)).all()
+        for device, epoch in rows:
+            self._manager.ingest.provisional.settle(device, epoch, 0)
+
+    def _open(self, log: bytes, stored: Iterable[StoredLeaf], *, first_time: bool) -> list[Opened]:
+        batches = [item for item in stored if leaves.split(item.leaf).kind == headers.KIND]
+        hashes = [headers.message_hash(item.leaf) for item in batches]
+        if first_time:
+            by_month: dict[str, list[bytes]] = {}
+            for item, name in zip(batches, hashes, strict=True):
+                by_month.setdefault(month_of(item.block_time), []).append(name)
+            for month, names in by_month.items():
+                self._manager.keys.rewrap(log, month, names)
+        found = []
+        for item, name in zip(batches, hashes, strict=True):
+            header = headers.of_leaf(item.leaf)
+            entries, reason = self._entries(log, name, header, item.body)
+            found.append(Opened(log, item.index, item.height, item.block_time, header, entries, reason))
+        return found
+
+    def _entries(
+        self, log: bytes, name: bytes, header: BatchHeader, body: bytes | None
+    ) -> tuple[list[bytes] | None, str | None]:
+        if body is None:
+            return None, "expired"
+        try:
+            key = self._manager.keys.batch_key(log, name)
+        except (KeyError, ValueError):
+            return None, "key"
+        try:
+            return batch.open_payload(header, body, key, root_of=merkle.root), None
+        except Unreadable as error:
+            return None, error.reason
+        except Exception as error:  # whatever a payload does, the batches after it are opened
+            return None, type(error).__name__.lower()[:60]
+
+    def _compare(self, session: Session, item: Opened) -> str | None:
+        """Compare with the lines that were announced; None where they agree."""
+        assert item.entries is not None
+        header = item.header
+        count, shown = self._manager.ingest.provisional.compare(
+            header.device, header.epoch, header.first, item.entries
+        )
+        if count == 0:
+            return None
+        lines = [
+            {"sequence": d.sequence, "announced": _text(d.announced), "sealed": _text(d.sealed)}
+            for d in shown
+        ]
+        data = {"count": count, "epoch": header.epoch, "leaf": item.index, "lines": lines}
+        alerts.raise_alert(session, item.log, "tamper", header.device, data)
+        return PROVISIONAL
+
+
+class Seals:
+    """Follows the MAC chains of the devices in a piece of a log (docs/formats/journal.md)."""
+
+    def __init__(self, session: Session, manager: Manager) -> None:
+        self._session = session
+        self._manager = manager
+        self._chains: dict[bytes, tuple[MacChain, chain.Verifier]] = {}
+
+    def agree(self, item: Opened) -> bool:
+        """Whether a batch carries the seal that its device's chain leads to; goes on either way."""
+        header = item.header
+        found = self._chain(header.device)
+        if found is None:
+            return False
+        if header.epoch <= found.epoch:
+            return True  # judged before
+        while found.epoch + 1 < header.epoch:  # only where this database is older than the ledger
+            found.take(found.epoch + 1, 1, None, self._claimed(item.log, header.device, found.epoch + 1))
+        return found.take(header.epoch, header.first, item.entries, header.seal) or item.entries is None
+
+    def keep(self) -> None:
+        """Write down where the chains stand. The keys before are gone with this."""
+        for row, found in self._chains.values():
+            row.epoch, row.seal = found.epoch, found.seal
+            row.key = self._manager.keys.wrap(found.key, row.device)
+
+    def _chain(self, device: bytes) -> chain.Verifier | None:
+        if device not in self._chains:
+            row = self._session.get(MacChain, device)
+            if row is None:
+                return None
+            key = self._manager.keys.unwrap(row.key, device)
+            self._chains[device] = row, chain.Verifier(key, row.epoch, row.seal)
+        return self._chains[device][1]
+
+    def _claimed(self, log: bytes, device: bytes, epoch: int) -> bytes:
+        index = self._manager.log.batch(log, device, epoch)
+        return bytes(32) if index is None else headers.of_leaf(self._manager.log.leaf(log, index)).seal
+
+
+def _with_reason(item: Opened, reason: str | None) -> Opened:
+    return Opened(item.log, item.index, item.height, item.block_time, item.header, item.entries, reason)
+
+
+def _report(session: Session, item: Opened, reason: str) -> None:
+    device = item.header.device
+    session.merge(Fault(log=item.log, leaf=item.index, device=device, reason=reason, found_at=clock.now()))
+    data: dict[str, Any] = {"reason": reason, "leaf": item.index, "epoch": item.header.epoch}
+    alerts.raise_alert(session, item.log, "unreadable" if item.entries is None else "altered", device, data)
+
+
+def _text(line: bytes | None) -> str | None:
+    return None if line is None else line[:_SHOWN].decode("utf-8", "replace")

@@ -1,0 +1,124 @@
+"""What a device is refused for: the words of the agent's API, each with its status and its sentence."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from securepc.manager.errors import ApiError
+
+
+class _Text(NamedTuple):
+    status: int
+    level: (
+        str  # how an administrator is told: "alert", "notice" or "" (not at all: it is part of normal life)
+    )
+    ja: str
+    en: str
+
+
+TEXTS = {
+    "malformed": _Text(400, "notice", "要求の形式が正しくありません。", "The request is malformed."),
+    "truncated": _Text(
+        400,
+        "notice",
+        "要求が途中で切れています。もう一度送ってください。",
+        "The request was cut short. Send it again.",
+    ),
+    "session": _Text(
+        401,
+        "",
+        "セッションが無効です。新しいセッションを要求してください。",
+        "The session is not valid. Ask for a new one.",
+    ),
+    "signature": _Text(
+        401,
+        "alert",
+        "要求の署名が端末の鍵と一致しません。",
+        "The request's signature is not by the device's key.",
+    ),
+    "replayed": _Text(
+        401, "alert", "この要求はすでに一度受け取っています。", "This request was already received once."
+    ),
+    "revoked": _Text(403, "notice", "この端末は失効しています。", "This device has been revoked."),
+    "unknown-device": _Text(403, "notice", "この端末は登録されていません。", "This device is not enrolled."),
+    "other-device": _Text(
+        403,
+        "alert",
+        "別の端末または別の会社のバッチは受け取れません。",
+        "Batches of another device or another agency are not taken.",
+    ),
+    "token-unknown": _Text(
+        403, "notice", "この登録トークンは発行されていません。", "No such enrolment token was issued."
+    ),
+    "token-used": _Text(
+        403,
+        "alert",
+        "この登録トークンは、使える台数をすでに使い切っています。",
+        "This enrolment token has already been used as often as it may.",
+    ),
+    "token-expired": _Text(
+        403, "notice", "この登録トークンは期限切れです。", "This enrolment token has expired."
+    ),
+    "enrolment-refused": _Text(
+        403, "notice", "この端末の登録は管理者が認めませんでした。", "An administrator refused this device."
+    ),
+    "device-taken": _Text(
+        409,
+        "alert",
+        "同じ番号の端末が別の鍵で登録されています。",
+        "A device of this number is enrolled with another key.",
+    ),
+    "gap": _Text(
+        409,
+        "notice",
+        "端末の記録の続きではありません。",
+        "The batch does not continue the device's record.",
+    ),
+    "fork": _Text(
+        409,
+        "alert",
+        "同じ位置に異なるバッチがあります。台帳に証拠を残しました。",
+        "Two different batches for one place. Proof of it was put on the ledger.",
+    ),
+    "too-large": _Text(413, "notice", "要求が大きすぎます。", "The request is larger than is allowed."),
+    "ahead": _Text(
+        409,
+        "alert",
+        "端末が持つチェックポイントの方が新しく、この台帳にはありません。台帳が古い状態に戻された可能性があります。",
+        "The device has a checkpoint that this ledger has not reached. The ledger may have been set back.",
+    ),
+    "slow": _Text(
+        408,
+        "notice",
+        "要求の受信に時間がかかりすぎました。もう一度送ってください。",
+        "The request took too long to arrive. Send it again.",
+    ),
+    "busy": _Text(
+        503,
+        "notice",
+        "マネージャーが混み合っています。しばらくして送り直してください。",
+        "The manager is busy. Send it again in a while.",
+    ),
+    "disk-full": _Text(
+        503,
+        "alert",
+        "マネージャーのディスクに空きがないため、受け取れません。端末側で保管されています。",
+        "The manager's disk is full, so nothing is taken. The device keeps it.",
+    ),
+    "stopping": _Text(503, "", "マネージャーは停止中です。", "The manager is shutting down."),
+}
+
+
+def level_of(code: str) -> str:
+    """How an administrator is told of a code; codes of the ledger that are not here are notices."""
+    if code in ("signature", "body", "key"):
+        return "alert"
+    return TEXTS[code].level if code in TEXTS else "notice"
+
+
+def refuse(code: str, *, detail: str = "", retry_after: int | None = None, **more: Any) -> ApiError:
+    """The refusal of this code. `detail` (English, for engineers) says what exactly was wrong."""
+    text = TEXTS[code]
+    if detail:
+        more["detail"] = detail
+    return ApiError(text.status, code, text.ja, text.en, retry_after=retry_after, **more)

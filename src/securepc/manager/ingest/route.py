@@ -1,0 +1,60 @@
+"""How every request of the agent's API is answered: refusals are counted, floods are bounded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from securepc.ledger.store import StoreFull
+from securepc.manager.core import Manager
+from securepc.manager.database import DatabaseFull
+from securepc.manager.errors import ApiError
+from securepc.manager.ingest.refusals import refuse
+
+logger = logging.getLogger("securepc.manager")
+RETRY_AFTER = 30
+"""Seconds that a device is asked to wait when the disk is full."""
+
+
+class AgentRoute(APIRoute):
+    """Notes each refusal where an administrator looks, and makes one of a full disk.
+
+    Endpoints put whom they know to be asking in `request.state.sender`; before that, a refusal is booked
+    on the device that the request names where it is a device of ours, else on nobody.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, with refusals seen to."""
+        handler = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            manager = request.app.state.manager
+            assert isinstance(manager, Manager)
+            try:
+                return await handler(request)
+            except ApiError as error:
+                refusal = error
+            except (StoreFull, DatabaseFull):
+                manager.health.disk_is_full()
+                refusal = refuse("disk-full", retry_after=RETRY_AFTER)
+            _note(manager, request, refusal)
+            response = refusal.response()
+            # What was not read of the body would be taken for the next request.
+            response.headers["Connection"] = "close"
+            return response
+
+        return answer
+
+
+def _note(manager: Manager, request: Request, error: ApiError) -> None:
+    claimed = getattr(request.state, "claimed", b"")
+    known = getattr(request.state, "sender", None) or manager.devices.cached(claimed)
+    log, device = known[:2] if known else (b"", b"")
+    client = request.client.host if request.client else ""
+    detail = str(error.more.get("detail", ""))
+    manager.ingest.diagnostics.note(error.code, log, device, address=client, detail=detail)
+    logger.info("%s %s: %s %s", request.method, request.url.path, error.code, detail)

@@ -1,0 +1,189 @@
+"""Batches on their way into the ledger, and the receipt that they are there.
+
+The sealed keys are written first: a batch whose key is lost could never be opened. Uploads that arrive
+together share that write, and the ledger puts them in one block.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+from functools import partial
+from sqlite3 import OperationalError
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from securepc.ledger.sequencer import Committed
+from securepc.ledger.state import Refused
+from securepc.manager import clock
+from securepc.manager.database import DatabaseFull
+from securepc.manager.database.engine import is_full
+from securepc.manager.errors import ApiError
+from securepc.manager.ingest import messages
+from securepc.manager.ingest.groups import Closed, Groups
+from securepc.manager.ingest.messages import Upload
+from securepc.manager.ingest.refusals import refuse
+from securepc.manager.ingest.request import Sender
+from securepc.wire.signed import documents, leaf
+from securepc.wire.signed.batch import message_hash
+from securepc.wire.signed.documents import b64encode
+
+if TYPE_CHECKING:
+    from securepc.manager.core import Manager
+
+_STATUS = {"gap": 409, "fork": 409, "key": 409, "revoked": 403, "unknown-device": 403, "too-large": 413}
+
+
+class _Waiting(NamedTuple):
+    log: bytes
+    transaction: bytes
+    boxes: list[tuple[bytes, bytes]]  # (header hash, sealed key)
+    committed: Future[Committed]
+
+
+class Uploads:
+    """At `manager.uploads`: writes sealed keys in groups and hands transactions to the sequencer."""
+
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+        self._groups: Groups[_Waiting] = Groups("uploads", self._commit)
+
+    def order(self, upload: Upload) -> Future[Committed]:
+        """Put batches on the ledger, from any thread.
+
+        The future fails as the sequencer's does, or with `DatabaseFull` when the keys could not be written.
+
+        Raises:
+            Closed: the manager is shutting down.
+        """
+        hashes = [message_hash(data) for data in upload.leaves]
+        boxes = list(zip(hashes, upload.boxes, strict=True))
+        waiting = _Waiting(upload.headers[0].log, upload.transaction, boxes, Future())
+        self._groups.add(waiting).add_done_callback(lambda kept: _fail(kept, waiting.committed))
+        return waiting.committed
+
+    def close(self) -> None:
+        """Finish what was handed in."""
+        self._groups.close()
+
+    def _commit(self, group: list[_Waiting]) -> None:
+        by_log: dict[bytes, list[tuple[bytes, bytes]]] = {}
+        for waiting in group:
+            by_log.setdefault(waiting.log, []).extend(waiting.boxes)
+        for log, boxes in by_log.items():
+            try:
+                self._manager.keys.put_boxes(log, boxes)
+            except OperationalError as error:
+                if is_full(error):
+                    raise DatabaseFull(str(error)) from None
+                raise
+        for waiting in group:
+            ordered = self._manager.sequencer.submit(waiting.transaction)
+            ordered.add_done_callback(partial(_copy, waiting.committed))
+
+
+async def take(manager: Manager, sender: Sender, body: bytes, size: int) -> bytes:
+    """The receipt for an upload, as JSON; `size` is that of the checkpoint that the device has.
+
+    Raises:
+        ApiError: truncated, malformed, other-device, too-large, stopping, or what the ledger refuses.
+        StoreFull: no room on the disk.
+    """
+    upload = await asyncio.to_thread(messages.read_upload, body, sender.log, sender.device)
+    manager.presence.seen(sender.device)
+    try:
+        committed = await asyncio.wrap_future(manager.uploads.order(upload))
+    except Refused as refused:
+        await asyncio.to_thread(_refused, manager, sender, upload, refused)
+        raise _refusal(refused) from None
+    except (Closed, RuntimeError):
+        raise refuse("stopping", retry_after=5) from None
+    manager.health.count("batches_total", committed.count)
+    manager.health.count("entries_total", sum(header.size for header in upload.headers))
+    return await asyncio.to_thread(receipt, manager, upload, committed, size)
+
+
+def receipt(manager: Manager, upload: Upload, committed: Committed, size: int) -> bytes:
+    """The proof that batches are in the log, for who knows the checkpoint of `size`.
+
+    Raises:
+        ApiError: malformed, where that checkpoint is beyond the log.
+    """
+    log = committed.log
+    note = manager.log.checkpoint(log)
+    now = int(note.split(b"\n", 2)[1])
+    if size > now:
+        raise refuse("ahead", size=now)
+    answer = {
+        "checkpoint": note.decode("utf-8"),
+        "batches": [
+            {
+                "epoch": header.epoch,
+                "index": index,
+                "proof": [b64encode(step) for step in manager.log.inclusion(log, index, now)],
+            }
+            for header, index in zip(upload.headers, committed.indexes, strict=True)
+        ],
+        "consistency": [b64encode(step) for step in manager.log.consistency(log, size, now)],
+        "watermark": None,  # nothing may be trimmed on the strength of a backup that does not exist
+    }
+    return messages.encode(answer)
+
+
+def _refused(manager: Manager, sender: Sender, upload: Upload, refused: Refused) -> None:
+    """Forget the keys of what is not on the ledger; where a device said two things, put that on it."""
+    lost, second = [], None
+    for header, data in zip(upload.headers, upload.leaves, strict=True):
+        name = message_hash(data)
+        index = manager.log.batch(sender.log, sender.device, header.epoch)
+        if index is not None and message_hash(manager.log.leaf(sender.log, index)) == name:
+            continue
+        lost.append(name)
+        if index is not None and second is None:
+            second = data
+    manager.keys.drop_boxes(sender.log, lost)
+    if refused.code == "fork" and second is not None:
+        _report_fork(manager, sender, second)
+
+
+def _report_fork(manager: Manager, sender: Sender, second: bytes) -> None:
+    """Put the other one of two batches for one place on the ledger, once a device."""
+    value = {
+        "log": sender.log.hex(),
+        "at": clock.now(),
+        "device": sender.device.hex(),
+        "leaf": b64encode(second),
+    }
+    key = manager.keys.log(sender.log).registrar
+    try:
+        manager.submit(sender.log, leaf.frame("fork", documents.encode("fork", value), key.sign)).result()
+    except Refused as refused:
+        if refused.code != "duplicate":
+            raise
+
+
+def _refusal(refused: Refused) -> ApiError:
+    more: dict[str, Any] = {"detail": refused.detail}
+    if refused.expected is not None:
+        wanted = refused.expected
+        more["expected"] = {
+            "epoch": wanted.epoch,
+            "sequence": wanted.sequence,
+            "head": b64encode(wanted.head),
+        }
+    return ApiError(_STATUS.get(refused.code, 400), refused.code, refused.ja, refused.en, **more)
+
+
+def _fail(kept: Future[None], out: Future[Committed]) -> None:
+    error = kept.exception()
+    if error is not None:
+        out.set_exception(error)
+
+
+def _copy(out: Future[Committed], done: Future[Committed]) -> None:
+    if out.cancelled() or not out.set_running_or_notify_cancel():
+        return
+    error = done.exception()
+    if error is not None:
+        out.set_exception(error)
+    else:
+        out.set_result(done.result())

@@ -1,0 +1,162 @@
+"""Sign policies, and know which one a device is to follow."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from securepc.manager import clock
+from securepc.manager.audit import service as audit
+from securepc.manager.database import Database
+from securepc.manager.policy.model import PolicyVersion
+from securepc.wire import policy
+from securepc.wire.signed import documents, leaf
+
+LIFETIME = 90 * clock.DAY
+"""After this a policy keeps its prohibitions and loses its openings."""
+RENEW = 45 * clock.DAY
+EPOCH = 1
+"""Rises when a manager is restored from a backup, so that what it forgot is never below what it signs."""
+
+Sign = Callable[[bytes, bytes], bytes]
+"""(log, message) → signature by that agency's commands key."""
+
+
+class Current(NamedTuple):
+    """The policy in force; `counter` is unique in its agency and only rises."""
+
+    epoch: int
+    counter: int
+    frame: bytes
+
+
+class Policies:
+    """All policies of the manager. Thread-safe."""
+
+    def __init__(self, database: Database, sign: Sign, changed: Callable[[bytes | None], None]) -> None:
+        """`changed` is told of a device, or None for all, after its policy changed."""
+        self._database = database
+        self._sign = sign
+        self._changed = changed
+        self._lock = threading.Lock()
+        self._current: dict[tuple[bytes, bytes], Current | None] = {}
+
+    def current(self, log: bytes, device: bytes) -> Current | None:
+        """The newest policy of a device: its own or its agency's, whichever was signed later."""
+        with self._lock:
+            key = log, device
+            if key not in self._current:
+                with self._database.read() as session:
+                    self._current[key] = _newest(session, log, device)
+            return self._current[key]
+
+    def change(
+        self, log: bytes, rules: dict[str, Any], *, actor: str, device: bytes = b"", act: bool = True
+    ) -> Current:
+        """Sign new rules for an agency, or for one device of it.
+
+        Args:
+            act: an administrator did this, so it is audited; False where the manager renews by itself.
+
+        Raises:
+            Malformed: rules that no device could follow.
+        """
+        policy.check_rules(rules)
+        with self._database.write() as session:
+            last = (
+                session.scalar(select(func.max(PolicyVersion.counter)).where(PolicyVersion.log == log)) or 0
+            )
+            now = clock.now()
+            value = {
+                "log": log.hex(),
+                "device": device.hex() or None,
+                "epoch": EPOCH,
+                "counter": last + 1,
+                "issued": now,
+                "expires": now + LIFETIME,
+                "rules": rules,
+            }
+            frame = leaf.frame(
+                "policy", documents.encode("policy", value), lambda text: self._sign(log, text)
+            )
+            session.add(
+                PolicyVersion(
+                    log=log,
+                    device=device,
+                    epoch=EPOCH,
+                    counter=last + 1,
+                    issued=now,
+                    expires=now + LIFETIME,
+                    frame=frame,
+                    author=actor,
+                )
+            )
+            if act:
+                data = {
+                    "version": f"{EPOCH}.{last + 1}",
+                    "previous": f"{EPOCH}.{last}" if last else "",
+                    "device": device.hex(),
+                }
+                audit.record(session, log, "admin.policy", actor, data)
+        with self._lock:
+            self._current.clear()
+        self._changed(device or None)
+        return Current(EPOCH, last + 1, frame)
+
+    def rules(self, log: bytes) -> dict[str, Any]:
+        """The rules that hold for every device of an agency; the default where none were signed."""
+        with self._database.read() as session:
+            found = _newest(session, log, b"")
+        if found is None:
+            return policy.default_rules()
+        value = documents.decode("policy", leaf.split(found.frame).body)
+        return dict(value["rules"])
+
+    def versions(self, log: bytes, limit: int = 100) -> list[PolicyVersion]:
+        """An agency's policies, the newest first."""
+        with self._database.read() as session:
+            return list(
+                session.scalars(
+                    select(PolicyVersion)
+                    .where(PolicyVersion.log == log)
+                    .order_by(PolicyVersion.counter.desc())
+                    .limit(limit)
+                )
+            )
+
+    def renew(self, logs: list[bytes]) -> None:
+        """Sign anew what would expire in the next 45 days, with the same rules and in the same order."""
+        for log in logs:
+            latest = func.max(PolicyVersion.counter)
+            query = (
+                select(PolicyVersion.device, func.max(PolicyVersion.expires))
+                .where(PolicyVersion.log == log)
+                .group_by(PolicyVersion.device)
+                .order_by(latest)
+            )
+            with self._database.read() as session:
+                targets = session.execute(query).all()
+            # A device's own policy and its agency's: whichever was signed later holds, so all or none.
+            if not any(expires < clock.now() + RENEW for _, expires in targets):
+                continue
+            for device, _ in targets:
+                with self._database.read() as session:
+                    found = _newest(session, log, device, own=True)
+                assert found is not None
+                value = documents.decode("policy", leaf.split(found.frame).body)
+                self.change(log, value["rules"], actor="", device=device, act=False)
+
+
+def _newest(session: Session, log: bytes, device: bytes, own: bool = False) -> Current | None:
+    owners = (device,) if own else (device, b"")
+    row = session.scalar(
+        select(PolicyVersion)
+        .where(PolicyVersion.log == log, PolicyVersion.device.in_(owners))
+        .order_by(PolicyVersion.epoch.desc(), PolicyVersion.counter.desc())
+        .limit(1)
+    )
+    return None if row is None else Current(row.epoch, row.counter, row.frame)
