@@ -98,7 +98,12 @@ def _all() -> tuple[Kind, ...]:
         kind("file.copy", "ファイルのコピー(推定)", "File copied (inferred)", "from to size +by", since=_R),
         kind("file.share", "共有の開始", "Shared", "path shared +by", since=_R),
         kind("file.unshare", "共有の停止", "No longer shared", "path shared +by", since=_R),
-        kind("file.burst", "ファイルの一括操作", "Many file operations", "folder counts first last examples"),
+        kind(
+            "file.burst",
+            "ファイルの一括操作",
+            "Many file operations",
+            "folder counts first last examples process",
+        ),
         kind("folder.create", "フォルダーの作成", "Folder created", "path raw rescan +by", "file"),
         kind(
             "folder.rename", "フォルダー名の変更・移動", "Folder renamed or moved", "from to raw +by", "file"

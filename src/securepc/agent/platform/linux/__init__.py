@@ -16,7 +16,9 @@ __all__ = ["clock", "collectors", "machine"]
 def collectors(context: Context) -> list[Collector]:
     """Every collector for Linux, not yet started."""
     from securepc.agent.collect.files import FilesCollector
+    from securepc.agent.collect.sifting import sifted
     from securepc.agent.platform.linux.people import homes, name_of
     from securepc.agent.platform.linux.tree import TreeWatcher
 
-    return [FilesCollector(context, [TreeWatcher], homes, name_of(os.getuid()))]
+    files = FilesCollector(context, [TreeWatcher], homes, name_of(os.getuid()))
+    return sifted(context, [files], homes)

@@ -1,0 +1,90 @@
+"""What is not recorded under a policy, in sentences: for the people whose PC it is, on the PC and on the
+console alike."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from securepc.wire.kinds import KINDS, family_title, title
+from securepc.wire.policy import Rules
+
+_LISTED = 12
+
+
+class Sentence(NamedTuple):
+    """The same in Japanese and English."""
+
+    ja: str
+    en: str
+
+
+def unrecorded(rules: Rules) -> list[Sentence]:
+    """Every exception of the policy, each in one sentence; the collectors' own limits are their status."""
+    sentences = [
+        Sentence(
+            "本製品自身のファイルへの書き込みは記録しません。",
+            "What this product writes to its own files is not recorded.",
+        )
+    ]
+    collect = rules.collect
+    for on, family in (
+        (collect.files.on, "file"),
+        (collect.processes.on, "process"),
+        (collect.sessions.on, "session"),
+        (collect.network.on, "network"),
+    ):
+        if not on:
+            ja, en = family_title(family), family_title(family, "en")
+            sentences.append(Sentence(f"「{ja}」は記録しません。", f"{en}: not recorded at all."))
+    if collect.processes.on and not collect.processes.command:
+        sentences.append(
+            Sentence(
+                "プログラムのコマンドラインは記録しません。", "Command lines of programs are not recorded."
+            )
+        )
+    if collect.processes.on and not collect.processes.hash:
+        sentences.append(
+            Sentence("プログラムのハッシュ値は記録しません。", "Hashes of programs are not recorded.")
+        )
+    if collect.files.on and collect.files.paths:
+        ja, en = _list(collect.files.paths)
+        sentences.append(
+            Sentence(f"ファイル操作は次の場所だけを記録します:{ja}", f"Files are recorded only below: {en}")
+        )
+    if collect.files.on and collect.files.exclude:
+        ja, en = _list(collect.files.exclude)
+        sentences.append(
+            Sentence(
+                f"次の場所は監視しません(件数も数えません):{ja}", f"Not watched, and so not counted: {en}"
+            )
+        )
+    for rule in rules.noise.rules:
+        ja, en = _list((*rule.paths, *rule.globs, *rule.programs))
+        ja, en = rule.ja or ja, rule.en or en
+        sentences.append(
+            Sentence(
+                f"個々には記録せず、件数だけを記録します({rule.name}):{ja}",
+                f"Counted, not recorded one by one ({rule.name}): {en}",
+            )
+        )
+    burst = rules.noise.burst
+    if burst.on:
+        sentences.append(
+            Sentence(
+                f"同じフォルダー内で{burst.seconds}秒間に同種の操作が{burst.events}件を超えると、"
+                "以降は1件にまとめて件数を記録します。",
+                f"Beyond {burst.events} operations of a kind below one folder within {burst.seconds} s, "
+                "the rest becomes one entry with counts.",
+            )
+        )
+    off = [name for name, kind in KINDS.items() if kind.off]
+    ja = "、".join(title(name) for name in off)
+    en = ", ".join(title(name, "en").lower() for name in off)
+    sentences.append(Sentence(f"既定では記録しません:{ja}", f"Not recorded by default: {en}"))
+    return sentences
+
+
+def _list(items: tuple[str, ...]) -> tuple[str, str]:
+    shown, more = items[:_LISTED], len(items) - _LISTED
+    ja, en = "、".join(shown), ", ".join(shown)
+    return (f"{ja} ほか{more}件", f"{en} and {more} more") if more > 0 else (ja, en)
