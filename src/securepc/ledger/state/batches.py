@@ -15,7 +15,7 @@ from securepc.wire.signed.batch import MAX_CIPHERTEXT, BatchHeader
 from securepc.wire.signed.block import Item
 
 
-def check(log: LogState, items: list[Item], history: History) -> DeviceRecord:
+def check(log: LogState, items: list[Item], history: History, *, dropped: bool = False) -> DeviceRecord:
     """The record of the device after these batches. Changes nothing.
 
     Raises:
@@ -33,7 +33,7 @@ def check(log: LogState, items: list[Item], history: History) -> DeviceRecord:
     if device.revoked is not None:
         raise Refused("revoked", f"by leaf {device.revoked}", expected=expected(device))
     for item, header in zip(items, parsed, strict=True):
-        device = _next(log, device, item, header)
+        device = _next(device, item, header, dropped)
     return device
 
 
@@ -96,7 +96,7 @@ def _known(
     return tuple(known)
 
 
-def _next(log: LogState, device: DeviceRecord, item: Item, header: BatchHeader) -> DeviceRecord:
+def _next(device: DeviceRecord, item: Item, header: BatchHeader, dropped: bool) -> DeviceRecord:
     if header.key_id != keys.device_key_id(device.key):
         raise Refused("key", header.key_id.hex(), expected=expected(device))
     _check_signature(device.key, item.leaf)
@@ -106,8 +106,9 @@ def _next(log: LogState, device: DeviceRecord, item: Item, header: BatchHeader) 
         raise Refused(
             "gap", f"{found}; epoch {wanted.epoch}, sequence {wanted.sequence} is next", expected=wanted
         )
-    if len(item.body) != header.ciphertext_size or (
-        hashlib.sha256(item.body).digest() != header.ciphertext_hash
+    if not (dropped and not item.body) and (
+        len(item.body) != header.ciphertext_size
+        or hashlib.sha256(item.body).digest() != header.ciphertext_hash
     ):
         raise Refused("body", f"epoch {header.epoch}")
     return replace(device, epoch=header.epoch, sequence=header.last, head=headers.message_hash(item.leaf))

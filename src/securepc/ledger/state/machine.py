@@ -66,8 +66,10 @@ class State:
         """The state root: RFC 6962 head over the log records, sorted by handle."""
         return merkle.root([merkle.leaf_hash(log.record()) for log in self.logs()])
 
-    def apply(self, transaction: Transaction, time: int) -> list[Appended]:
+    def apply(self, transaction: Transaction, time: int, *, dropped: bool = False) -> list[Appended]:
         """Append the leaves of a transaction in a block of this time (microseconds since 1970 UTC).
+
+        `dropped` is for replaying old blocks: a batch's body may then be empty, having been dropped.
 
         Raises:
             Refused: not acceptable; nothing has changed.
@@ -75,16 +77,16 @@ class State:
         try:
             first = leaves.split(transaction.items[0].leaf)
             if first.kind == headers.KIND:
-                return self._apply_batches(transaction, time)
+                return self._apply_batches(transaction, time, dropped)
             return self._apply_document(transaction, time)
         except Malformed as error:
             raise Refused("malformed", str(error)) from None
 
-    def _apply_batches(self, transaction: Transaction, time: int) -> list[Appended]:
+    def _apply_batches(self, transaction: Transaction, time: int, dropped: bool) -> list[Appended]:
         log = self._logs.get(transaction.log)
         if log is None:
             raise Refused("unknown-log", transaction.log.hex())
-        after = batches.check(log, transaction.items, self._history)
+        after = batches.check(log, transaction.items, self._history, dropped=dropped)
         indexes = batches.append(self._writable(log), transaction.items, after, time)
         return [Appended(i, item.leaf, item.body) for i, item in zip(indexes, transaction.items, strict=True)]
 

@@ -60,6 +60,13 @@ class Registry:
         self._records[key] = record
         self._stale[key] = None
 
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def encoded(self) -> list[tuple[str, str, bytes]]:
+        """(type, id, canonical JSON) of all records, in the order of the tree."""
+        return [(*key, records.encode(self._records[key])) for key in self._keys]
+
     def root(self) -> bytes:
         """RFC 6962 head over all records."""
         self._refresh()

@@ -1,0 +1,186 @@
+"""What a replay must find beside blocks and leaves: checkpoints, tiles, indexes, bodies, records, keys."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from securepc.ledger import checkpoint
+from securepc.ledger.checkpoint import Checkpoint
+from securepc.ledger.fsck.report import Report
+from securepc.ledger.keys import KeyStore
+from securepc.ledger.state import LogState, State, retention
+from securepc.ledger.store import is_batch, queries
+from securepc.ledger.store.queries import LogRow
+from securepc.ledger.store.tiles import WIDTH
+from securepc.wire import keys as signatures
+from securepc.wire.signed import batch as headers
+
+
+class Contents:
+    """Compares as the replay goes, and counts, so that rows too many are found at the end."""
+
+    def __init__(
+        self, db: sqlite3.Connection, report: Report, logs: dict[int, LogRow], keys: KeyStore | None
+    ) -> None:
+        self._db = db
+        self._report = report
+        self._rows = {row.log: row for row in logs.values()}
+        self._keys = keys
+        self._devices: dict[tuple[int, bytes], int] = {}
+        self._tiles: dict[tuple[int, int, int], bytearray] = {}
+        self._dropped: list[list[int]] = []  # [start, stop) of places without their body
+        self._keyless: list[tuple[bytes, int]] = []
+        self._batches = 0
+
+    def leaf(self, place: int, leaf: bytes, body: bytes | None) -> None:
+        """A leaf with its body, before the rules judge them: that a body may be missing is judged last."""
+        self._report.leaves += 1
+        if not is_batch(leaf):
+            if body is not None:
+                self._report.wrong(f"place {place}", "a body of what is no batch")
+        elif body is None:
+            self._report.dropped += 1
+            if self._dropped and self._dropped[-1][1] == place:
+                self._dropped[-1][1] += 1
+            else:
+                self._dropped.append([place, place + 1])
+        else:
+            self._report.bodies += 1
+
+    def log(self, log: LogState, height: int, shift: int) -> None:
+        """A log after a block that touched it."""
+        row = self._rows[log.log]
+        where = f"log {log.log.hex()} at size {log.size}"
+        sql = "SELECT height, shift, signature FROM checkpoints WHERE log = ? AND size = ?"
+        found = self._db.execute(sql, (row.no, log.size)).fetchone()
+        if found is None:
+            self._report.wrong(where, "its checkpoint is missing")
+        else:
+            self._report.checkpoints += 1
+            self._report.expect(found[0], height, where, "its checkpoint names another block")
+            self._report.expect(found[1], shift, where, "its checkpoint leads to other leaves")
+            text = Checkpoint(checkpoint.origin_of(log.log), log.size, log.frontier.root()).text
+            if not isinstance(found[2], bytes) or not signatures.verify(row.key, text.encode(), found[2]):
+                self._report.wrong(where, "the signature of its checkpoint does not verify")
+        self._grow(log, row.no)
+        for (device, epoch), (index, leaf) in log.recent.items():
+            self._batch(row, device, epoch, index, leaf)
+
+    def finish(self, state: State, head: bytes, places: int) -> None:
+        """After the last block."""
+        report = self._report
+        values = dict(self._db.execute("SELECT name, value FROM meta"))
+        report.expect(sorted(values), ["genesis", "head"], "the store", "has values that it should not have")
+        report.expect(values.get("head"), head, "the head", "is not the last block")
+        for log in state.logs():
+            self._final(log)
+        for (no, level, n), hashes in self._tiles.items():
+            self._compare_tile(no, level, n, hashes)
+        self._check_dropped(state)
+        report.logs = len(state.logs())
+        counts = {
+            "blocks": report.blocks,
+            "leaves": places,
+            "bodies": report.bodies,
+            "logs": report.logs,
+            "tiles": report.tiles,
+            "checkpoints": report.checkpoints,
+            "devices": len(self._devices),
+            "batches": self._batches,
+            "records": sum(len(log.registry) for log in state.logs()),
+            "meta": 2,
+        }
+        for table, count in counts.items():
+            found = self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - our names
+            report.expect(found, count, f"table {table}", f"has {found} rows; the chain leads to {count}")
+
+    def _final(self, log: LogState) -> None:
+        row, where = self._rows[log.log], f"log {log.log.hex()}"
+        self._report.expect(row.size, log.size, where, "its size is not that of the chain")
+        self._report.expect(row.root, log.frontier.root(), where, "its root is not that of the chain")
+        self._report.expect(row.registry, log.registry.root(), where, "its registry's root is another")
+        found = {(kind, name): data for kind, name, data in queries.records(self._db, row.no)}
+        for kind, name, data in log.registry.encoded():
+            what = f"its record {kind} {name}".rstrip()
+            self._report.expect(found.get((kind, name)), data, where, f"{what} is not that of the chain")
+        if self._keys is not None:
+            try:
+                public = self._keys.log_key(log.log).public
+            except KeyError:
+                self._report.wrong(where, "the key store has no key for its checkpoints")
+            else:
+                self._report.expect(row.key, public, where, "its checkpoint key is not the key store's")
+
+    def _grow(self, log: LogState, no: int) -> None:
+        for level, index, head in log.grown:
+            key = (no, level, index // WIDTH)
+            tile = self._tiles.setdefault(key, bytearray())
+            tile += head
+            if index % WIDTH == WIDTH - 1:
+                self._compare_tile(*key, tile)
+                del self._tiles[key]
+
+    def _compare_tile(self, no: int, level: int, n: int, hashes: bytearray) -> None:
+        found = queries.tile(self._db, no, level, n)
+        where = f"tile {level}/{n} of log number {no}"
+        self._report.expect(found, bytes(hashes), where, "has other hashes than the log's leaves")
+        self._report.tiles += 1
+
+    def _batch(self, row: LogRow, device: bytes, epoch: int, index: int, leaf: bytes) -> None:
+        where = f"leaf {index} of log {row.log.hex()}"
+        number = self._devices.get((row.no, device))
+        if number is None:
+            number = queries.device(self._db, row.no, device)
+            if number is None:
+                self._report.wrong(where, "its device has no number")
+                return
+            self._devices[row.no, device] = number
+        sql = "SELECT leaf FROM batches WHERE device = ? AND epoch = ?"
+        found = self._db.execute(sql, (number, epoch)).fetchone()
+        self._report.expect(found, (index,), where, "the index of batches does not lead to it")
+        self._batches += 1
+        if self._keys is not None:
+            self._check_key(self._keys, row.log, index, leaf)
+
+    def _check_key(self, keys: KeyStore, log: bytes, index: int, leaf: bytes) -> None:
+        try:
+            key = keys.batch_key(log, headers.message_hash(leaf))
+            if headers.key_hash(key) == headers.of_leaf(leaf).key_hash:
+                self._report.keys += 1
+                return
+        except KeyError:
+            self._keyless.append((log, index))
+            return
+        except ValueError:
+            pass
+        self._report.unreadable_keys += 1  # as its device sent it: a verdict says so
+
+    def _check_dropped(self, state: State) -> None:
+        """A body or key may only be missing where the month has expired and no hold keeps it."""
+        free: list[tuple[int, int]] = []
+        for log in state.logs():
+            parts = retention.droppable(log)
+            for handle, index in self._keyless:
+                if handle == log.log and not any(index in part for part in parts):
+                    self._report.wrong(
+                        f"leaf {index} of log {handle.hex()}", "the key store has no key for it"
+                    )
+            for part in parts:
+                runs = queries.runs(self._db, self._rows[log.log].no, part.start, part.stop)
+                free += [(run.start + run.shift, run.stop + run.shift) for run in runs]
+        for place in _outside(self._dropped, sorted(free)):
+            self._report.wrong(f"place {place}", "the body is missing, and its month has not expired")
+
+
+def _outside(parts: list[list[int]], allowed: list[tuple[int, int]]) -> Iterator[int]:
+    """The first number of each part that no allowed range covers; all ascending."""
+    at = 0
+    for start, stop in parts:
+        while start < stop:
+            while at < len(allowed) and allowed[at][1] <= start:
+                at += 1
+            if at == len(allowed) or start < allowed[at][0]:
+                yield start
+                break
+            start = allowed[at][1]

@@ -1,0 +1,170 @@
+"""Replaying the chain from its genesis, block by block, and comparing every row with what it must be."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from itertools import pairwise
+
+from securepc.ledger import genesis as geneses
+from securepc.ledger.block import transactions_root
+from securepc.ledger.fsck.contents import Contents
+from securepc.ledger.fsck.report import Report
+from securepc.ledger.genesis import Genesis
+from securepc.ledger.keys import KeyStore
+from securepc.ledger.state import Refused, State
+from securepc.ledger.store import queries, schema
+from securepc.wire import keys as signatures
+from securepc.wire.signed import block as blocks
+from securepc.wire.signed import leaf as leaves
+from securepc.wire.signed.block import BlockHeader, Item, Transaction
+from securepc.wire.signed.canonical import Malformed
+
+
+class History:
+    """What the rules ask about the past: rows that the replay has compared already."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def batch(self, log: bytes, device: bytes, epoch: int) -> tuple[int, bytes] | None:
+        no = queries.log(self._db, log).no
+        number = queries.device(self._db, no, device)
+        return queries.batch(self._db, no, number, epoch) if number is not None else None
+
+    def leaf(self, log: bytes, index: int) -> bytes:
+        return queries.leaf(self._db, queries.log(self._db, log).no, index)
+
+
+class Broken(Exception):
+    """The replay cannot go on: what follows depends on what is missing."""
+
+
+class Replay:
+    """One audit, inside one read transaction."""
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        report: Report,
+        keys: KeyStore | None,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        self._db = db
+        self._report = report
+        self._progress = progress
+        self._logs = {row.no: row for row in queries.logs(db)}
+        self._state = State(History(db))
+        self._contents = Contents(db, report, self._logs, keys)
+        self._place = 0
+
+    def run(self, trusted: Genesis | None) -> None:
+        """Replay all blocks, then compare what they must have led to."""
+        genesis = self._genesis(trusted)
+        if genesis is None:
+            return
+        head, time = genesis.hash, genesis.created
+        total = queries.height(self._db)
+        for height in range(1, total + 1):
+            try:
+                header = self._block(height, genesis, head, time)
+            except Broken as broken:
+                self._report.wrong(f"block {height}", f"{broken}; what comes after was not checked")
+                return
+            row = queries.block(self._db, height)
+            assert row is not None
+            head, time = blocks.message_hash(row), header.time
+            self._report.blocks = height
+            self._progress(height, total)
+        self._contents.finish(self._state, head, self._place)
+
+    def _genesis(self, trusted: Genesis | None) -> Genesis | None:
+        try:
+            genesis = geneses.parse(queries.meta(self._db, "genesis"))
+        except (KeyError, Malformed, TypeError) as error:
+            self._report.wrong("the genesis", str(error))
+            return None
+        if trusted is not None and genesis != trusted:
+            self._report.wrong("the genesis", "is not the one that is trusted: this is another chain")
+            return None
+        return genesis
+
+    def _block(self, height: int, genesis: Genesis, previous: bytes, time: int) -> BlockHeader:
+        row = self._db.execute(
+            "SELECT first, layout, leaf FROM blocks WHERE height = ?", (height,)
+        ).fetchone()
+        if row is None:
+            raise Broken("is missing")
+        first, layout, leaf = row
+        where = f"block {height}"
+        header = self._header(leaf, genesis)
+        self._report.expect(header.chain, genesis.chain, where, "is of another chain")
+        self._report.expect(header.height, height, where, "names another height")
+        self._report.expect(header.previous, previous, where, "does not name the block before it")
+        if header.time <= time:
+            self._report.wrong(where, "its time is not later than that of the block before it")
+        self._report.expect(first, self._place, where, "does not begin where the block before it ended")
+        transactions = self._transactions(layout)
+        self._report.expect(
+            transactions_root(transactions),
+            header.transactions,
+            where,
+            "has other transactions than it names",
+        )
+        if any(after.log < before.log for before, after in pairwise(transactions)):
+            self._report.wrong(where, "its transactions are not in the order of their logs")
+        self._apply(transactions, header)
+        return header
+
+    def _header(self, leaf: object, genesis: Genesis) -> BlockHeader:
+        if not isinstance(leaf, bytes):
+            raise Broken("is not a leaf")
+        try:
+            body = leaves.body_of(leaf, blocks.KIND, genesis.key, signatures.verify)
+            return blocks.parse(body)
+        except Malformed as error:
+            raise Broken(str(error)) from None
+
+    def _transactions(self, layout: object) -> list[Transaction]:
+        try:
+            pairs = schema.unpack_layout(layout if isinstance(layout, bytes) else b"?")
+        except ValueError as error:
+            raise Broken(str(error)) from None
+        found = []
+        for no, count in pairs:
+            if no not in self._logs:
+                raise Broken(f"has a transaction of log number {no}, which is not there")
+            rows = queries.places(self._db, self._place, self._place + count)
+            if len(rows) != count or not count:
+                raise Broken(f"leaves are missing at place {self._place}")
+            if not all(isinstance(leaf, bytes) and isinstance(body, bytes | None) for leaf, body in rows):
+                raise Broken(f"a leaf or body at place {self._place} is no blob")
+            for place, (leaf, body) in enumerate(rows, self._place):
+                self._contents.leaf(place, leaf, body)
+            found.append(Transaction(self._logs[no].log, [Item(leaf, body or b"") for leaf, body in rows]))
+            self._place += count
+        if not found:
+            raise Broken("has no transactions")
+        return found
+
+    def _apply(self, transactions: list[Transaction], header: BlockHeader) -> None:
+        state = self._state.scratch()
+        for transaction in transactions:
+            try:
+                state.apply(transaction, header.time, dropped=True)
+            except Refused as refused:
+                raise Broken(f"the rules refuse a transaction: {refused}") from None
+        if state.root() != header.state:
+            raise Broken("its transactions lead to another state than it names")
+        counts: dict[bytes, int] = {}
+        starts: dict[bytes, int] = {}
+        place = self._place - sum(len(t.items) for t in transactions)
+        for transaction in transactions:
+            starts.setdefault(transaction.log, place)
+            counts[transaction.log] = counts.get(transaction.log, 0) + len(transaction.items)
+            place += len(transaction.items)
+        for log in state.touched():
+            self._contents.log(log, header.height, starts[log.log] - (log.size - counts[log.log]))
+        state.settle()
+        self._state = state
+        self._report.transactions += len(transactions)
