@@ -323,6 +323,11 @@ static void undo_entry(struct entry *entry)
 
 static void die(void)
 {
+    char name[PATH_MAX];
+    snprintf(name, sizeof name, "%.4000s/struck", shadow);
+    int report = real_openat(AT_FDCWD, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (report >= 0)
+        real_write(report, last_call, strlen(last_call));
     if (kind == POWER || kind == SHUFFLE) {
         for (struct file *file = files; file; file = file->next) {
             undo_data(file);

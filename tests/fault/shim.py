@@ -136,7 +136,9 @@ def _try(shim: Any, module: ModuleType, root: Path, kind: str, at: int) -> Try |
     acknowledged = [text for what, text in said if what == "ack"]
     if not error:
         _, _, error = _fork(lambda _: module.check(folder, acknowledged))
-    return Try(kind, at, dict(said).get("call", "?"), died, len(acknowledged), error)
+    struck = aside / "struck"
+    call = struck.read_text() if died and struck.exists() else dict(said).get("call", "?")
+    return Try(kind, at, call, died, len(acknowledged), error)
 
 
 def _fork(

@@ -8,17 +8,35 @@ from pathlib import Path
 
 from securepc.ledger import genesis as geneses
 from securepc.ledger import merkle
-from securepc.ledger.keys import KeyStore, create_keys
+from securepc.ledger.keys import KeyStore, LogKeys, create_keys
 from securepc.ledger.log import LogReader
 from securepc.ledger.store import Store, create_store, open_store
 from securepc.wire import batch as sealing
-from securepc.wire.keys import SigningKey
+from securepc.wire.keys import BoxKey, SigningKey
 from securepc.wire.signed import batch as headers
 from securepc.wire.signed import block, documents, leaf
 from securepc.wire.signed.block import Item, Transaction
 from securepc.wire.signed.documents import b64encode
 
 START = 1_794_000_000_000_000  # 2026-11-06, microseconds
+
+
+class MemoryKeys:
+    """Keys of logs and blocks that live in memory only."""
+
+    def __init__(self) -> None:
+        self._block = SigningKey.generate()
+        self._logs: dict[bytes, LogKeys] = {}
+
+    def block_key(self) -> SigningKey:
+        return self._block
+
+    def log_key(self, log: bytes) -> SigningKey:
+        return self._logs[log].checkpoint
+
+    def create_log(self, log: bytes) -> LogKeys:
+        made = LogKeys(*(SigningKey.generate() for _ in range(3)), BoxKey.generate())
+        return self._logs.setdefault(log, made)
 
 
 class Device:
@@ -71,7 +89,7 @@ class Device:
 class Agency:
     """A log with its keys and documents."""
 
-    def __init__(self, store: KeyStore) -> None:
+    def __init__(self, store: KeyStore | MemoryKeys) -> None:
         self.log = secrets.token_bytes(16)
         self.keys = store.create_log(self.log)
         self.at = START
