@@ -109,6 +109,17 @@ class Reader(NamedTuple):
             amount /= 1000
         raise AssertionError
 
+    def duration(self, microseconds: int) -> str:
+        """`1.25 s`, `3 min 20 s`, `2 h 5 min`: in signs that both languages use."""
+        sign, rest = ("-" if microseconds < 0 else ""), abs(microseconds)
+        if rest < clock.MINUTE:
+            return f"{sign}{rest / clock.SECOND:.2f}".rstrip("0").rstrip(".") + " s"
+        hours, rest = divmod(rest, clock.HOUR)
+        minutes, rest = divmod(rest, clock.MINUTE)
+        if hours:
+            return f"{sign}{self.number(hours)} h {minutes} min"
+        return f"{sign}{minutes} min {rest // clock.SECOND} s"
+
     def start_of(self, day: date) -> int:
         """The first microsecond of a day in the viewer's zone."""
         return int(datetime(day.year, day.month, day.day, tzinfo=self.zone).timestamp()) * clock.SECOND

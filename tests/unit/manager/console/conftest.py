@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 from argon2 import PasswordHasher
+from browsing import HERE, THERE, browser
 from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
 
 from securepc.manager.accounts import passwords
 from securepc.manager.accounts.auth import Caller, require_api, require_api_role
+from securepc.manager.app import assemble, create_app
+from securepc.manager.devices.model import Agency
+from securepc.manager.setup import complete_agency, make_home
 
 
 @pytest.fixture(autouse=True)
@@ -22,11 +27,36 @@ def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     passwords._dummy.cache_clear()
 
 
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a manager of two agencies, as `manager init` makes it: made once, copied for each test."""
+    home = tmp_path_factory.mktemp("prepared") / "home"
+    make_home(home)
+    manager = assemble(home)
+    with manager.database.write() as session:
+        session.add(Agency(log=HERE, name="みどり保険", created_at=1))
+        session.add(Agency(log=THERE, name="あおば保険", created_at=2))
+    for log in (HERE, THERE):
+        complete_agency(manager, log)
+    manager.close()
+    return home
+
+
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    (tmp_path / "manager").mkdir()
-    (tmp_path / "manager" / "config.toml").write_text("")
-    return tmp_path
+def app(tmp_path: Path, prepared: Path) -> Iterator[FastAPI]:
+    """A running manager of two agencies."""
+    home = tmp_path / "home"
+    shutil.copytree(prepared, home)
+    app = create_app(home)
+    app.state.manager.start()
+    yield app
+    app.state.manager.close()
+
+
+@pytest.fixture
+def client(app: FastAPI) -> TestClient:
+    """A browser in which nobody is signed in."""
+    return browser(app)
 
 
 @pytest.fixture

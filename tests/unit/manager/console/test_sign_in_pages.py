@@ -5,23 +5,17 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import HERE, THERE, WORDS, browser, enter, person, post, token
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
-from securepc.manager.accounts.model import Account
 from securepc.manager.accounts.service import Accounts
-from securepc.manager.accounts.sign_in import SignIn
 from securepc.manager.accounts.tokens import Tokens
-from securepc.manager.app import create_app
-from securepc.manager.devices.model import Agency
 
-HERE, THERE = b"\x11" * 16, b"\x22" * 16
-WORDS = "yellow ferry under the maple"
 OPEN = {
     "/sign-in",
     "/sign-in/link/{link}",
@@ -30,48 +24,6 @@ OPEN = {
     "/metrics",
 }
 """What needs no sign-in; besides the devices' own API, whose requests are signed."""
-
-
-@pytest.fixture
-def app(home: Path) -> FastAPI:
-    app = create_app(home)
-    with app.state.manager.database.write() as session:
-        session.add(Agency(log=HERE, name="みどり保険", created_at=1))
-        session.add(Agency(log=THERE, name="あおば保険", created_at=2))
-    return app
-
-
-@pytest.fixture
-def client(app: FastAPI) -> TestClient:
-    return TestClient(app, base_url="http://127.0.0.1")
-
-
-def person(app: FastAPI, log: bytes, login: str, role: str = "owner") -> tuple[Account, str]:
-    """A person with the path of their sign-in link."""
-    database = app.state.manager.database
-    account = Accounts(database).create(log, login, login.title(), role, actor="cli")
-    return account, SignIn(database).link(log, account.id, actor="cli").path
-
-
-def token(html: str) -> str:
-    found = re.search(r'name="_csrf" value="([^"]+)"', html)
-    assert found
-    return found[1]
-
-
-def enter(app: FastAPI, log: bytes, login: str, role: str = "owner") -> TestClient:
-    """A browser in which that person is signed in."""
-    client = TestClient(app, base_url="http://127.0.0.1")
-    _, path = person(app, log, login, role)
-    form = {"_csrf": token(client.get(path).text), "password": WORDS, "again": WORDS}
-    assert client.post(path, data=form, follow_redirects=False).status_code == 303
-    client.headers["Accept-Language"] = "en"
-    return client
-
-
-def post(client: TestClient, page: str, path: str, **fields: str) -> Any:
-    """Post a form as a browser would that had opened the page."""
-    return client.post(path, data={"_csrf": token(client.get(page).text), **fields}, follow_redirects=False)
 
 
 def test_first_sign_in_by_link_then_by_password(app: FastAPI, client: TestClient) -> None:
@@ -101,7 +53,7 @@ def test_the_cookie_is_secure_under_tls(app: FastAPI) -> None:
 
 def test_two_who_press_the_button_of_one_link_at_once(app: FastAPI) -> None:
     _, path = person(app, HERE, "hanako")
-    clients = [TestClient(app, base_url="http://127.0.0.1") for _ in range(4)]
+    clients = [browser(app) for _ in range(4)]
     forms = [{"_csrf": token(c.get(path).text), "password": WORDS, "again": WORDS} for c in clients]
     gate, codes = threading.Barrier(4), []
 
@@ -228,7 +180,7 @@ def test_an_owner_adds_disables_and_enables_people(app: FastAPI) -> None:
     answer = post(client, "/accounts", "/accounts", login="taro", person="山田 太郎", role="admin")
     link = re.search(r"http://127\.0\.0\.1(/sign-in/link/[\w-]{43})", answer.text)
     assert answer.status_code == 200 and link
-    taro = TestClient(app, base_url="http://127.0.0.1")
+    taro = browser(app)
     assert post(taro, link[1], link[1], password=WORDS, again=WORDS).status_code == 303
     number = next(a.id for a in Accounts(app.state.manager.database).all(HERE) if a.login == "taro")
     assert post(client, "/accounts", f"/accounts/{number}/disable").status_code == 303

@@ -1,0 +1,143 @@
+"""Entries as people read them: one line in a list, labelled fields on a page of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from markupsafe import Markup
+
+from securepc.manager.console.times import Reader
+from securepc.manager.console.words import Word, of_result
+from securepc.manager.search.model import Hit
+from securepc.wire import kinds
+from securepc.wire.fields import FIELDS
+from securepc.wire.kinds import KINDS
+
+_MAX_LINE = 300
+_MAX_VALUE = 10_000
+_MAX_ITEMS = 200
+_TELLING = (
+    "path",
+    "from",
+    "exe",
+    "name",
+    "folder",
+    "interface",
+    "session",
+    "collector",
+    "version",
+    "account",
+    "query",
+    "entry",
+    "device",
+    "ssid",
+    "url",
+    "software",
+    "detail",
+    "reason",
+)
+"""Fields that say best what happened, in the order in which the first is taken."""
+
+
+class Line(NamedTuple):
+    """An entry in a list."""
+
+    id: str
+    happened: int
+    title: str
+    text: str
+    device: str
+    device_name: str
+    user: str
+    sealed: bool
+    result: Word | None  # None: as it should be
+
+
+class Shown(NamedTuple):
+    """A labelled field. `known`: the catalogue has a title for it."""
+
+    title: str
+    value: str | Markup
+    mono: bool
+    known: bool
+
+
+def data_of(hit: Hit) -> dict[str, Any] | None:
+    """The entry's own fields; None for an entry that is not an event as we know them."""
+    try:
+        data = msgspec.json.decode(hit.data)
+    except msgspec.DecodeError:
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def line(hit: Hit, names: Mapping[str, str], language: str) -> Line:
+    """An entry in one line. `names`: device hex → its name."""
+    data = data_of(hit)
+    return Line(
+        id=hit.id,
+        happened=hit.happened,
+        title=kinds.title(hit.kind, language) or "?",
+        text=_summary(hit, data)[:_MAX_LINE],
+        device=hit.device,
+        device_name=names.get(hit.device, hit.device[:8]),
+        user=hit.user,
+        sealed=hit.sealed,
+        result=None if hit.result == "ok" else of_result(hit.result),
+    )
+
+
+def _summary(hit: Hit, data: dict[str, Any] | None) -> str:
+    if data is None:
+        return hit.entry.decode("utf-8", "replace")
+    if isinstance(data.get("from"), str) and isinstance(data.get("to"), str):
+        return f"{data['from']} → {data['to']}"
+    command = data.get("command")
+    if isinstance(command, str) and command:
+        return command
+    order = _TELLING if hit.kind not in KINDS else (*_TELLING, *KINDS[hit.kind].fields)
+    for name in order:
+        value = data.get(name)
+        if isinstance(value, (str, int, float)) and not isinstance(value, bool) and value != "":
+            return str(value)
+    for value in data.values():
+        if value not in (None, "", [], {}):
+            return _plain(value)
+    return ""
+
+
+def fields(data: dict[str, Any], read: Reader, language: str) -> list[Shown]:
+    """Every field of an entry with its title, in the order the PC wrote them."""
+    return [_field(name, value, read, language) for name, value in list(data.items())[:_MAX_ITEMS]]
+
+
+def _field(name: str, value: Any, read: Reader, language: str) -> Shown:
+    known = FIELDS.get(name)
+    title = kinds.field_title(name, language)
+    type_ = known.type if known else ""
+    shown: str | Markup
+    if type_ == "time" and _is_number(value) and value >= 0:
+        shown = read.stamp(int(value))
+    elif type_ == "duration" and _is_number(value):
+        shown = read.duration(int(value))
+    elif type_ == "bytes" and _is_number(value) and value >= 0:
+        exact = f" ({read.number(value)} B)" if value >= 1000 else ""
+        shown = read.size(int(value)) + exact
+    else:
+        shown = _plain(value)
+    mono = type_ in ("path", "hex") or name in ("command", "mac", "gateway_mac")
+    return Shown(title, shown, mono, known is not None)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**62
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, str):
+        return value[:_MAX_VALUE]
+    if isinstance(value, list) and all(isinstance(item, (str, int)) for item in value):
+        return "\n".join(str(item) for item in value[:_MAX_ITEMS])[:_MAX_VALUE]
+    return msgspec.json.encode(value).decode("utf-8")[:_MAX_VALUE]
