@@ -61,7 +61,7 @@ def parse(data: bytes) -> TlogProof:
         raise ProofError("not a tlog-proof")
     hashes = tuple(_base64(line) for line in lines[1:])
     proof = TlogProof(int(match[1]), hashes, checkpoint, extra)
-    if any(len(h) != HASH_SIZE for h in hashes) or proof.encode() != data:
+    if any(len(h) != HASH_SIZE for h in hashes) or proof.leaf_index >= 2**63 or proof.encode() != data:
         raise ProofError("a tlog-proof in another spelling")
     return proof
 

@@ -138,7 +138,10 @@ class Registrars:
 
     def at(self, index: int) -> bytes:
         """The key that had to sign leaf `index`."""
-        return next(key for since, key in reversed(self._since) if since < index)
+        for since, key in reversed(self._since):
+            if since < index:
+                return key
+        raise NotValid("no-first-leaf", "evidence.json: registrars")
 
 
 class Member:

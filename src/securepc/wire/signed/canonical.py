@@ -67,10 +67,10 @@ def _integer(digits: str) -> int:
 
 
 def _check(value: Any, depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise Malformed("nested too deeply")
     if value is None or isinstance(value, (bool, str)):
         return
+    if depth == MAX_DEPTH and isinstance(value, (dict, list)):
+        raise Malformed("nested too deeply")
     if isinstance(value, int):
         if abs(value) > MAX_INTEGER:
             raise Malformed("an integer out of range")

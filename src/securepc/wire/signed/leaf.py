@@ -61,13 +61,13 @@ def split(leaf: bytes) -> Leaf:
         raise Malformed("a leaf of over 65,535 bytes")
     message, signature = leaf[:-SIGNATURE_SIZE], leaf[-SIGNATURE_SIZE:]
     line, newline, body = message.partition(b"\n")
-    if not newline or len(line) > len("securepc//v9999") + MAX_KIND:
+    if not newline:
         raise Malformed("a leaf without a context line")
     prefix, _, rest = line.partition(b"/")
     kind, _, version = rest.partition(b"/v")
     if (
         prefix != b"securepc"
-        or not kind
+        or len(kind) > MAX_KIND
         or not kind.replace(b"-", b"").isalpha()
         or not kind.islower()
         or not (version.isdigit() and version[:1] != b"0" and len(version) <= 4)
