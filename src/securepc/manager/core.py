@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from securepc.manager.ingest.service import Ingest
     from securepc.manager.ingest.upload import Uploads
     from securepc.manager.policy.service import Policies
+    from securepc.manager.search.service import SearchService
 
 logger = logging.getLogger("securepc.manager")
 
@@ -53,6 +54,7 @@ class Manager:
     opener: Opener
     policies: Policies
     presence: Presence
+    search: SearchService
     uploads: Uploads
 
     def __init__(self, root: Path) -> None:

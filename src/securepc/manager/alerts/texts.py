@@ -40,6 +40,10 @@ _ALERTS = {
         "「{name}」の処理が失敗しました。自動で再試行しています({error})。",
         "“{name}” failed and is being tried again ({error}).",
     ),
+    "search-files": (
+        "検索用のファイルを書き込めません({error})。ログは台帳にあり、失われません。",
+        "The files for searching can't be written ({error}). The logs are on the ledger and are not lost.",
+    ),
 }
 
 

@@ -58,6 +58,17 @@ def write(path: Path, batches: Iterable[pa.RecordBatch], level: int) -> Written 
     return found._replace(size=path.stat().st_size)
 
 
+def intact(path: Path) -> bool:
+    """Whether a file can be read to its end and all its checksums are right."""
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for _ in file.iter_batches():
+                pass
+    except (OSError, pa.ArrowException):
+        return False
+    return True
+
+
 def sync_folders(folder: Path) -> None:
     """Make new names durable, in this folder and the three above, which may be new themselves."""
     for each in (folder, *list(folder.parents)[:3]):

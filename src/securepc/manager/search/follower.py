@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
+from securepc.manager.search import rows
 from securepc.manager.search.hot import DayRows
 from securepc.manager.search.manifest import Sealed
-from securepc.manager.search.rows import Columns, Source
+from securepc.manager.search.rows import Source
 from securepc.manager.search.store import Store
 
 if TYPE_CHECKING:
@@ -38,34 +42,32 @@ class SearchFollower:
         seen = self._store.position(log)
         if position < seen:
             return
-        days: dict[str, Columns] = {}
+        days: defaultdict[str, list[pa.RecordBatch]] = defaultdict(list)
         sealed: dict[str, Sealed] = {}
         for batch in opened:
             if batch.index < seen:
                 continue
             header = batch.header
             device = header.device.hex()
-            columns = days.setdefault(day_of(batch.block_time), Columns())
+            day = days[day_of(batch.block_time)]
             source = Source(
                 device, header.first, header.epoch, batch.index, batch.block_time, header.opened_at
             )
             if batch.entries is None:
-                columns.add_unreadable(source, header, batch.reason or "")
+                day.append(rows.of_unreadable(source, header, batch.reason or ""))
             else:
-                columns.add(source, batch.entries)
+                day += rows.of_entries(source, batch.entries)
             sealed[device] = Sealed(header.epoch, header.last)
-        rows = [DayRows(day, columns.to_arrow()) for day, columns in sorted(days.items()) if columns.size]
-        self._store.add(log, rows, position, sealed)
+        new = [DayRows(day, rows.joined(batches)) for day, batches in sorted(days.items()) if batches]
+        self._store.add(log, new, position, sealed)
 
     def announced(self, lines: Provisional) -> None:
         """Make lines searchable before they are sealed."""
         device = lines.device.hex()
-        columns = Columns()
-        columns.add(
-            Source(device, lines.first, lines.epoch, None, lines.received_at, lines.received_at), lines.lines
-        )
-        if columns.size:
-            self._store.announce(lines.log, device, lines.epoch, lines.first, columns.to_arrow())
+        at = lines.received_at
+        batches = rows.of_entries(Source(device, lines.first, lines.epoch, None, at, at), lines.lines)
+        if batches:
+            self._store.announce(lines.log, device, lines.epoch, lines.first, rows.joined(batches))
 
 
 def day_of(block_time: int) -> str:

@@ -6,7 +6,7 @@ import itertools
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -14,10 +14,14 @@ import pyarrow as pa
 
 from securepc.manager.search import files
 from securepc.manager.search.manifest import DAILY, File
+from securepc.manager.search.query import Damaged
+from securepc.manager.search.rows import joined
 from securepc.manager.search.store import Store
 
 logger = logging.getLogger("securepc.manager.search")
 
+INTERVAL = 1.0
+"""Seconds between looks at what is due."""
 FAN_IN = 16
 """So many files of a level become one of the next: a row is written about three times before its day ends."""
 QUIET_SECONDS = 600.0
@@ -32,10 +36,16 @@ ORDER BY device, sequence, leaf
 class Keeper:
     """A thread that tidies once a second, or `tidy` for whoever wants it done now."""
 
-    def __init__(self, store: Store, connection: duckdb.DuckDBPyConnection, *, interval: float = 1.0) -> None:
+    def __init__(
+        self,
+        store: Store,
+        connection: duckdb.DuckDBPyConnection,
+        report: Callable[[Exception | None], None] = lambda _: None,
+    ) -> None:
+        """`report` is told of a failure, and of None once it is over."""
         self._store = store
         self._connection = connection
-        self._interval = interval
+        self._report = report
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="search-keeper", daemon=True)
 
@@ -50,15 +60,19 @@ class Keeper:
             self._thread.join()
 
     def _run(self) -> None:
-        wait = self._interval
+        wait = INTERVAL
         while not self._stop.wait(wait):
             try:
                 self.tidy()
-                wait = self._interval
-            except Exception:
+            except Exception as error:
                 # The disk is full, mostly. The rows stay in memory and on the ledger; try again, less often.
                 logger.exception("search files could not be written")
                 wait = min(60.0, wait * 2)
+                self._report(error)
+                continue
+            if wait > INTERVAL:
+                wait = INTERVAL
+                self._report(None)
 
     def tidy(self) -> None:
         """Write what is due, merge what is many, close the days that are over.
@@ -68,7 +82,11 @@ class Keeper:
         """
         self._store.flush()
         for log in self._store.logs():
-            self._tidy_agency(log)
+            try:
+                self._tidy_agency(log)
+            except Damaged as damage:
+                if not self._store.discard_damaged(log, damage.files):
+                    raise
 
     def _tidy_agency(self, log: bytes) -> None:
         listed, hot_days, quiet = self._store.status(log)
@@ -109,8 +127,11 @@ class Keeper:
         paths = [str(self._store.folder / file.path) for file in of_day]
         values = {"paths": paths, "first": first, "end": end, "timely": timely}
         with self._connection.cursor() as cursor:
-            found = cursor.sql(_SORTED, params=values)
-            yield from _regroup(found.to_arrow_reader(files.ROW_GROUP))
+            try:
+                found = cursor.sql(_SORTED, params=values)
+                yield from _regroup(found.to_arrow_reader(files.ROW_GROUP))
+            except (duckdb.Error, pa.ArrowException) as error:
+                raise Damaged(of_day, str(error)) from error
 
 
 def _regroup(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -120,16 +141,12 @@ def _regroup(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         while count + batch.num_rows >= files.ROW_GROUP:
             room = files.ROW_GROUP - count
-            yield _joined([*held, batch.slice(0, room)])
+            yield joined([*held, batch.slice(0, room)])
             held, count, batch = [], 0, batch.slice(room)
         held.append(batch)
         count += batch.num_rows
     if count:
-        yield _joined(held)
-
-
-def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+        yield joined(held)
 
 
 def _level(file: File) -> int:

@@ -33,7 +33,11 @@ _NAMES = ", ".join(rowmaking.COLUMNS)
 
 
 class Damaged(Exception):
-    """A search file can't be read: the rows have to be built again from the ledger."""
+    """These files could not be read; where one is damaged, rows are built again from the ledger."""
+
+    def __init__(self, files: Sequence[File], detail: str) -> None:
+        super().__init__(detail)
+        self.files = files
 
 
 class Window(NamedTuple):
@@ -162,8 +166,8 @@ def _ask(
         cursor.register("provisional", view.provisional)
         try:
             return cursor.sql(sql, params=values).to_arrow_table()
-        except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException) as error:
-            raise Damaged(str(error)) from error
+        except duckdb.Error as error:  # damaged bytes come to light as any kind of it
+            raise Damaged(files, str(error)) from error
 
 
 def _conditions(query: Query) -> tuple[list[str], dict[str, Any]]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 import msgspec
 import pyarrow as pa
+from msgspec import structs
 
 from securepc.manager.search import shape
 from securepc.wire.signed.batch import MAX_TIME, BatchHeader
@@ -40,6 +42,7 @@ SCHEMA = pa.schema(
     ]
 )
 COLUMNS = tuple(SCHEMA.names)
+"""As SELECT names them."""
 
 OK = "ok"
 """What an event that names no result means. msgspec leaves defaults out by identity, not by value: so an
@@ -90,109 +93,80 @@ class Source(msgspec.Struct, frozen=True):
     happened: int
 
 
-class Columns:
-    """Rows on their way to Arrow, column by column."""
+def of_entries(source: Source, entries: Sequence[bytes]) -> list[pa.RecordBatch]:
+    """Rows of consecutive entries, exact bytes each: at one go, unless one of them is of another spelling."""
+    if not entries:
+        return []
+    rows = _read_all(entries)
+    if rows is not None:
+        with suppress(shape.Shapeless):
+            shapes, words = shape.take_apart([row.data for row in rows])
+            return [_batch(source, rows, shapes, words)]
+    return [_of_anything(source, source.first + i, entry) for i, entry in enumerate(entries)]
 
-    def __init__(self) -> None:
-        self._lists: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-        self.size = 0
 
-    def add(self, source: Source, entries: Sequence[bytes]) -> None:
-        """Add consecutive entries, exact bytes each."""
-        rows = _read_all(entries)
-        if rows is None:
-            for offset, entry in enumerate(entries):
-                self._add_one(source, source.first + offset, entry)
-            return
-        try:
-            taken = [shape.take_apart(row.data) for row in rows]
-        except shape.Shapeless:
-            for offset, entry in enumerate(entries):
-                self._add_one(source, source.first + offset, entry)
-            return
-        words = [pair[1] for pair in taken]
-        self._extend(
-            len(rows),
-            source,
-            sequence=range(source.first, source.first + len(rows)),
-            happened=[row.at for row in rows],
-            skew=[row.at - row.up for row in rows],
-            boot=[row.boot for row in rows],
-            kind=[row.kind for row in rows],
-            account=[row.user for row in rows],
-            policy=[row.policy for row in rows],
-            outcome=[None if row.result is OK else row.result for row in rows],
-            shape=[pair[0] for pair in taken],
-            words=words,
-            folded=_folded(words),
-            raw=[None] * len(rows),
-        )
+def of_unreadable(source: Source, header: BatchHeader, reason: str) -> pa.RecordBatch:
+    """The one row that says that a batch can't be read."""
+    data = {"device": source.device, "leaf": source.leaf, "reason": reason}
+    shapes, words = shape.take_apart([{**data, "first": header.first, "last": header.last}])
+    row = _Row(UNREADABLE, header.sealed_at, header.sealed_up, header.boot.hex(), result="failed")
+    return _batch(source, [row], shapes, words)
 
-    def add_unreadable(self, source: Source, header: BatchHeader, reason: str) -> None:
-        """Add the one row that says that a batch can't be read."""
-        data = {"device": source.device, "leaf": source.leaf, "reason": reason}
-        row_shape, words = shape.take_apart({**data, "first": header.first, "last": header.last})
-        self._extend(
-            1,
-            source,
-            sequence=[header.first],
-            happened=[header.sealed_at],
-            skew=[header.sealed_at - header.sealed_up],
-            boot=[header.boot.hex()],
-            kind=[UNREADABLE],
-            account=[""],
-            policy=[""],
-            outcome=["failed"],
-            shape=[row_shape],
-            words=[words],
-            folded=[None],
-            raw=[None],
-        )
 
-    def _add_one(self, source: Source, sequence: int, entry: bytes) -> None:
-        """Add an entry that may be anything at all."""
-        rows = _read_all([entry])
-        row_shape: str | None = None
-        if rows is not None:
-            row = rows[0]
-            try:
-                row_shape, words = shape.take_apart(row.data)
-            except shape.Shapeless:
-                words = _searchable(entry)
-        else:
-            row, words = _best_guess(entry, source.happened), _searchable(entry)
-        self._extend(
-            1,
-            source,
-            sequence=[sequence],
-            happened=[row.at],
-            skew=[row.at - row.up],
-            boot=[row.boot],
-            kind=[row.kind],
-            account=[row.user],
-            policy=[row.policy],
-            outcome=[None if row.result is OK else row.result],
-            shape=[row_shape],
-            words=[words],
-            folded=_folded([words]),
-            raw=[None if row_shape is not None else entry],
-        )
+def joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """The same rows in one batch; there must be one at least."""
+    return pa.Table.from_batches(batches, SCHEMA).combine_chunks().to_batches()[0]
 
-    def _extend(self, count: int, source: Source, **columns: Sequence[Any]) -> None:
-        lists = self._lists
-        lists["device"] += [source.device] * count
-        lists["epoch"] += [source.epoch] * count
-        lists["leaf"] += [source.leaf] * count
-        lists["received"] += [source.received] * count
-        for name, values in columns.items():
-            lists[name] += values
-        self.size += count
 
-    def to_arrow(self) -> pa.RecordBatch:
-        """The rows so far."""
-        return pa.RecordBatch.from_arrays(
-            [pa.array(self._lists[field.name], field.type) for field in SCHEMA], schema=SCHEMA
-        )
+def _of_anything(source: Source, sequence: int, entry: bytes) -> pa.RecordBatch:
+    """The row of an entry that may be anything at all."""
+    rows = _read_all([entry])
+    shapes: list[str | None] = [None]
+    words = [_searchable(entry)]
+    if rows is None:
+        rows = [_best_guess(entry, source.happened)]
+    else:
+        with suppress(shape.Shapeless):
+            found, words = shape.take_apart([rows[0].data])
+            shapes = [*found]
+    raw = entry if shapes[0] is None else None
+    return _batch(structs.replace(source, first=sequence), rows, shapes, words, raw)
+
+
+def _batch(
+    source: Source, rows: list[_Row], shapes: Sequence[str | None], words: list[str], raw: bytes | None = None
+) -> pa.RecordBatch:
+    count = len(rows)
+    columns = [
+        _same(source.device, pa.string(), count),
+        pa.array(list(range(source.first, source.first + count)), pa.int64()),
+        _same(source.epoch, pa.int64(), count),
+        _same(source.leaf, pa.int64(), count),
+        pa.array([row.at for row in rows], pa.int64()),
+        _same(source.received, pa.int64(), count),
+        pa.array([row.at - row.up for row in rows], pa.int64()),
+        _texts([row.boot for row in rows]),
+        _texts([row.kind for row in rows]),
+        _texts([row.user for row in rows]),
+        _texts([row.policy for row in rows]),
+        _texts([None if row.result is OK else row.result for row in rows]),
+        _texts(shapes),
+        pa.array(words, pa.string()),
+        _folded(words),
+        pa.array([raw], pa.binary()) if raw is not None else pa.nulls(count, pa.binary()),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+
+
+def _same(value: str | int | None, type_: pa.DataType, count: int) -> pa.Array:
+    return pa.repeat(pa.scalar(value, type_), count)
+
+
+def _texts(values: Sequence[str | None]) -> pa.Array:
+    """A column of texts; mostly they are all the same."""
+    if len(set(values)) == 1:
+        return _same(values[0], pa.string(), len(values))
+    return pa.array(values, pa.string())
 
 
 def entry_text(row: dict[str, Any]) -> bytes:
@@ -268,8 +242,8 @@ def _searchable(entry: bytes) -> str:
         return text
 
 
-def _folded(words: list[str]) -> list[str | None]:
-    """NFKC of each, None where it is the same: most batches are found to need none at one look."""
+def _folded(words: list[str]) -> pa.Array:
+    """NFKC of each, null where it is the same: most batches are found to need none at one look."""
     if unicodedata.is_normalized("NFKC", "\n".join(words)):
-        return [None] * len(words)
-    return [None if (normal := fold(text)) == text else normal for text in words]
+        return pa.nulls(len(words), pa.string())
+    return pa.array([None if (normal := fold(text)) == text else normal for text in words], pa.string())

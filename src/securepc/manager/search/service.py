@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import duckdb
 import pyarrow as pa
@@ -31,7 +32,7 @@ class SearchService:
             Invalid: the text can't be searched for.
             Damaged: a file can't be read.
         """
-        with self._store.view(log) as view:
+        with self._store.view(log) as view, self._mended(log):
             for table in asking.find(self._connection, view, query):
                 yield from _hits(table)
 
@@ -48,9 +49,19 @@ class SearchService:
     def between(self, log: bytes, device: bytes, first: int, last: int) -> list[Hit]:
         """A device's entries with these sequence numbers, by number: an entry's surroundings."""
         leaves = self._locate(log, device, first, last)
-        with self._store.view(log) as view:
+        with self._store.view(log) as view, self._mended(log):
             table = asking.by_number(self._connection, view, device.hex(), first, last, leaves)
         return sorted(_hits(table), key=_number)
+
+    @contextmanager
+    def _mended(self, log: bytes) -> Iterator[None]:
+        """Where a file turns out to be damaged, let the follower build everything again."""
+        try:
+            yield
+        except asking.Damaged as damage:
+            if not self._store.discard_damaged(log, damage.files):
+                raise damage.__cause__ or damage from None
+            raise
 
 
 def _number(hit: Hit) -> int:

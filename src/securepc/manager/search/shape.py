@@ -11,6 +11,7 @@ shape, U+001F stands for a string and U+001E for any other value; words are join
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -23,7 +24,7 @@ EMPTY = "{}"
 _encode = msgspec.json.Encoder().encode
 _MARKS = re.compile(f"([{STRING}{OTHER}])")
 _FLAT = frozenset((str, int))
-_flat_shapes: dict[tuple[Any, ...], str | None] = {}
+_flat_shapes: dict[tuple[Any, ...], tuple[str, int]] = {}
 _MAX_SHAPES = 4_096
 
 
@@ -31,22 +32,33 @@ class Shapeless(ValueError):
     """The data can't be put together again from a shape and words; it is stored as it came."""
 
 
-def take_apart(data: dict[str, Any]) -> tuple[str, str]:
-    """The shape and the words of decoded JSON data.
+def take_apart(data: Sequence[dict[str, Any]]) -> tuple[list[str], list[str]]:
+    """The shapes and the words of decoded JSON data.
 
     Raises:
         Shapeless: a value holds U+001F itself, or nesting is too deep.
     """
-    signature = (tuple(data), tuple(map(type, data.values())))
-    shape = _flat_shapes.get(signature, "")
-    if shape == "":
-        shape = _remember(signature, data)
-    if shape is None:
-        return _take_apart_nested(data)
-    words = STRING.join(map(str, data.values()))
-    if data and words.count(STRING) != len(data) - 1:
+    shapes: list[str] = []
+    words: list[str] = []
+    separators = 0
+    known = _flat_shapes.get
+    for each in data:
+        values = each.values()
+        signature = (tuple(each), tuple(map(type, values)))
+        found = known(signature) or _remember(signature, each)
+        shape, between = found
+        if shape:
+            shapes.append(shape)
+            words.append(STRING.join(map(str, values)))
+        else:
+            shape, text, between = _take_apart_nested(each)
+            shapes.append(shape)
+            words.append(text)
+        separators += between
+    # A value with a separator in it would only add to their number: one look at all of them will do.
+    if STRING.join(words).count(STRING) != separators + max(0, len(words) - 1):
         raise Shapeless("a value with a separator in it")
-    return shape, words
+    return shapes, words
 
 
 def put_together(shape: str, words: str) -> str:
@@ -81,30 +93,28 @@ def _pieces(shape: str) -> tuple[str, ...]:
     return tuple(_MARKS.split(shape))
 
 
-def _remember(signature: tuple[Any, ...], data: dict[str, Any]) -> str | None:
-    """The shape of data that holds strings and integers only; None where it holds anything else."""
-    shape = None
+def _remember(signature: tuple[Any, ...], data: dict[str, Any]) -> tuple[str, int]:
+    """The shape of data that holds strings and integers only, and how many separators its words have; an
+    empty shape where it holds anything else."""
+    found = "", 0
     if _FLAT.issuperset(signature[1]):
         pieces: list[str] = []
         _walk(data, pieces, [])
-        shape = "".join(pieces)
+        found = "".join(pieces), max(0, len(data) - 1)
     if len(_flat_shapes) >= _MAX_SHAPES:  # a device that makes up field names must not fill the memory
         _flat_shapes.clear()
-    _flat_shapes[signature] = shape
-    return shape
+    _flat_shapes[signature] = found
+    return found
 
 
-def _take_apart_nested(data: dict[str, Any]) -> tuple[str, str]:
+def _take_apart_nested(data: dict[str, Any]) -> tuple[str, str, int]:
     pieces: list[str] = []
     words: list[str] = []
     try:
         _walk(data, pieces, words)
     except RecursionError:
         raise Shapeless("nested too deeply") from None
-    text = STRING.join(words)
-    if words and text.count(STRING) != len(words) - 1:
-        raise Shapeless("a value with a separator in it")
-    return "".join(pieces), text
+    return "".join(pieces), STRING.join(words), max(0, len(words) - 1)
 
 
 def _walk(value: Any, pieces: list[str], words: list[str]) -> None:

@@ -240,6 +240,16 @@ class Store:
             self._doom(self._files.pop(log, ()))
         self._remove_doomed()
 
+    def discard_damaged(self, log: bytes, suspects: Iterable[File]) -> bool:
+        """Start again from zero where one of these files is damaged; whether one is."""
+        with self._lock:
+            listed = {file.number for file in self._files.get(log, ())}
+        if all(file.number not in listed or files.intact(self.folder / file.path) for file in suspects):
+            return False
+        logger.error("search files of %s are damaged; they are built again", log.hex())
+        self.forget(log)
+        return True
+
     def _doom(self, removed: Iterable[File]) -> None:
         self._generation += 1
         self._doomed += [(self._generation, self.folder / file.path) for file in removed]

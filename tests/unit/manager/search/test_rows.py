@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from securepc.manager.search import shape
-from securepc.manager.search.rows import Columns, Source, entry_text, fold
+from securepc.manager.search.rows import Source, entry_text, fold, joined, of_entries
 from securepc.wire.event import Event, to_entry
 
 SOURCE = Source("ab" * 16, 7, 3, 11, 1_795_401_300_000_000, 1_795_401_200_000_000)
@@ -40,20 +40,18 @@ _events = st.builds(
 
 
 def rows_of(entries: list[bytes]) -> list[dict[str, Any]]:
-    columns = Columns()
-    columns.add(SOURCE, entries)
-    rows: list[dict[str, Any]] = columns.to_arrow().to_pylist()
+    rows: list[dict[str, Any]] = joined(of_entries(SOURCE, entries)).to_pylist()
     return rows
 
 
 @given(_data)
 def test_data_is_put_together_again(data: dict[str, Any]) -> None:
     try:
-        pair = shape.take_apart(data)
+        (taken,), (words,) = shape.take_apart([data])
     except shape.Shapeless:
         assert shape.STRING in msgspec.json.encode(data).decode().replace("\\u001f", shape.STRING)
         return
-    assert shape.put_together(*pair).encode() == msgspec.json.encode(data)
+    assert shape.put_together(taken, words).encode() == msgspec.json.encode(data)
 
 
 @given(st.lists(_events, min_size=1, max_size=5))
@@ -121,5 +119,5 @@ def test_width_and_composition_are_folded() -> None:
 
 def test_field_names_made_up_by_a_device_do_not_pile_up() -> None:
     for number in range(10_000):
-        shape.take_apart({f"field{number}": 1})
+        shape.take_apart([{f"field{number}": 1}])
     assert len(shape._flat_shapes) <= 4_096
