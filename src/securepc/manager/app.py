@@ -26,10 +26,10 @@ from securepc.manager.core import Manager
 
 CONTEXTS = (
     "alerts",
-    "audit",
     "devices",
     "policy",
     "ingest",
+    "audit",
     "logs",
     "health",
     "accounts",

@@ -1,4 +1,4 @@
-"""`/logs/<agency>/…`: C2SP tlog-tiles v0.1.0, headers only. Checkpoints are public.
+"""`/logs/<agency>/…`: C2SP tlog-tiles v0.1.0, headers only; `/api/v1/ledger`. Checkpoints are public.
 
 Working hours can be read from tiles, so they need a token unless the settings make them public.
 """
@@ -9,13 +9,17 @@ import re
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel
 
 from securepc.ledger.store.tiles import WIDTH
+from securepc.manager.accounts.auth import Caller, require_api
 from securepc.manager.accounts.tokens import Tokens
 from securepc.manager.core import Manager, manager_of
 from securepc.manager.errors import ApiError
+from securepc.manager.logs.service import summary
 
-router = APIRouter(prefix="/logs", include_in_schema=False)
+tiles = APIRouter(prefix="/logs", include_in_schema=False)
+ledger = APIRouter(prefix="/api/v1", tags=["ledger"])
 Here = Annotated[Manager, Depends(manager_of)]
 
 _LOG = re.compile(r"[0-9a-f]{32}")
@@ -25,7 +29,7 @@ _TILE = re.compile(
 )
 
 
-@router.get("/{agency}/checkpoint")
+@tiles.get("/{agency}/checkpoint")
 def checkpoint(agency: str, manager: Here) -> Response:
     """The latest signed checkpoint of an agency's log."""
     try:
@@ -35,7 +39,7 @@ def checkpoint(agency: str, manager: Here) -> Response:
     return Response(note, media_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-cache"})
 
 
-@router.get("/{agency}/tile/{path:path}")
+@tiles.get("/{agency}/tile/{path:path}")
 def tile(agency: str, path: str, request: Request, manager: Here) -> Response:
     """A tile of hashes, or a bundle of leaves."""
     log = _log(agency)
@@ -58,6 +62,34 @@ def tile(agency: str, path: str, request: Request, manager: Here) -> Response:
     visibility = "public" if manager.config.ledger.tiles_public else "private"
     headers = {"Cache-Control": f"{visibility}, max-age=31536000, immutable"}
     return Response(data, media_type="application/octet-stream", headers=headers)
+
+
+class LedgerView(BaseModel):
+    """An agency's log as of the last block; times in microseconds since 1970 UTC, hashes in hex.
+
+    Leaves below `judged` were opened, those below `verdicts` are covered by verdicts on the ledger;
+    `faults` counts the batches that do not open, or not as they should.
+    """
+
+    chain: str
+    height: int
+    block_time: int
+    log: str
+    size: int
+    root: str
+    key: str
+    checkpoint: str
+    judged: int
+    verdicts: int
+    faults: int
+
+
+@ledger.get("/ledger")
+def show_ledger(manager: Here, caller: Annotated[Caller, Depends(require_api)]) -> LedgerView:
+    """The agency's log and the chain it is on."""
+    found = summary(manager, caller.log)._asdict()
+    hexed = {"chain": found["chain"].hex(), "root": found["root"].hex()}
+    return LedgerView(log=caller.log.hex(), **{**found, **hexed})
 
 
 def _need_token(manager: Manager, request: Request, log: bytes) -> None:
@@ -90,3 +122,8 @@ def _log(agency: str) -> bytes:
 
 def _missing() -> ApiError:
     return ApiError(404, "missing", "ありません。", "There is no such thing.")
+
+
+router = APIRouter()
+router.include_router(tiles)
+router.include_router(ledger)
