@@ -295,6 +295,14 @@ def _all() -> tuple[Kind, ...]:
         kind("agent.error", "エージェントの異常", "Agent error", "detail ja en"),
         kind("agent.updated", "エージェントの更新", "Agent updated", "version previous"),
         kind("agent.seal", "封印の要求", "Asked to seal", "reason"),
+        kind(
+            "ledger.inconsistent",
+            "台帳の矛盾",
+            "Ledger inconsistent",
+            "detail ja en",
+            "agent",
+            urgent=True,
+        ),
         # collection itself: nothing is dropped silently
         kind("collect.started", "収集の開始", "Collection started", "collector how folders"),
         kind("collect.degraded", "収集の制限", "Collection limited", "collector how reason ja en"),

@@ -1,0 +1,105 @@
+"""A receipt: the proof that batches of this device are in its log (docs/formats/receipt.md). Pure.
+
+Accepted only if all of this holds:
+
+1. the checkpoint is signed by the log's key and names this log;
+2. it is no smaller than the last one, and the last one's tree is a prefix of its tree;
+3. each batch that was sent is answered, in order, and its exact leaf stands where the answer says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from securepc.agent.trouble import garbled, inconsistent
+from securepc.ledger import checkpoint as checkpoints
+from securepc.ledger import merkle
+from securepc.ledger.checkpoint import Checkpoint
+from securepc.ledger.merkle import EMPTY, MAX_PROOF, ProofError
+from securepc.ledger.note import NoteError, VerifierKey
+from securepc.ledger.proof import TlogProof
+from securepc.wire import keys
+from securepc.wire.signed import documents
+from securepc.wire.signed.canonical import Malformed
+
+_MAX_NOTE = 64 * 1024
+
+
+class Receipt(NamedTuple):
+    """That a batch is in the log: `proof` leads from its leaf, at `proof.leaf_index`, to a checkpoint, which
+    is inside."""
+
+    epoch: int
+    proof: TlogProof
+
+
+class Verified(NamedTuple):
+    """What an answer proved. `note` is the checkpoint as signed, `watermark` the frame, not yet judged."""
+
+    checkpoint: Checkpoint
+    note: bytes
+    receipts: list[Receipt]
+    watermark: object
+
+
+def empty(log_key: VerifierKey) -> Checkpoint:
+    """What a device knows of its log before its first receipt."""
+    return Checkpoint(log_key.name, 0, EMPTY)
+
+
+def verify(
+    answer: dict[str, Any], sent: Sequence[tuple[int, bytes]], last: Checkpoint, log_key: VerifierKey
+) -> Verified:
+    """Judge the answer to an upload of `sent`: (epoch, leaf) of each batch.
+
+    Raises:
+        Trouble: "garbled" where it is no receipt at all, "inconsistent" where it is one that is wrong.
+    """
+    note, batches, consistency, watermark = _shape(answer)
+    try:
+        checkpoint = checkpoints.verify(note, log_key, keys.verify)
+    except NoteError as error:
+        raise inconsistent(f"the checkpoint: {error}") from None
+    if checkpoint.size < last.size:
+        raise inconsistent(f"the log has shrunk from {last.size} to {checkpoint.size} leaves")
+    try:
+        merkle.verify_consistency(last.size, checkpoint.size, last.root, checkpoint.root, consistency)
+    except ProofError as error:
+        raise inconsistent(f"from {last.size} to {checkpoint.size} leaves: {error}") from None
+    if [epoch for epoch, _, _ in batches] != [epoch for epoch, _ in sent]:
+        raise inconsistent("it answers for other batches than were sent")
+    receipts = []
+    for (epoch, leaf), (_, index, proof) in zip(sent, batches, strict=True):
+        try:
+            merkle.verify_inclusion(index, checkpoint.size, merkle.leaf_hash(leaf), proof, checkpoint.root)
+        except ProofError as error:
+            raise inconsistent(f"epoch {epoch} at leaf {index}: {error}") from None
+        receipts.append(Receipt(epoch, TlogProof(index, tuple(proof), note)))
+    return Verified(checkpoint, note, receipts, watermark)
+
+
+_Batch = tuple[int, int, list[bytes]]
+
+
+def _shape(answer: dict[str, Any]) -> tuple[bytes, list[_Batch], list[bytes], object]:
+    try:
+        note, watermark = answer["checkpoint"], answer.get("watermark")
+        if not isinstance(note, str) or len(note) > _MAX_NOTE:
+            raise TypeError
+        batches = []
+        for item in answer["batches"]:
+            epoch, index = item["epoch"], item["index"]
+            if type(epoch) is not int or type(index) is not int:
+                raise TypeError
+            batches.append((epoch, index, _hashes(item["proof"])))
+        consistency = _hashes(answer["consistency"])
+    except (KeyError, TypeError, Malformed):
+        raise garbled("not a receipt") from None
+    return note.encode("utf-8", "surrogatepass"), batches, consistency, watermark
+
+
+def _hashes(value: Any) -> list[bytes]:
+    if not isinstance(value, list) or len(value) > 2 * MAX_PROOF:
+        raise TypeError
+    return [documents.b64decode(item, 32) for item in value]

@@ -1,0 +1,140 @@
+"""`state.sqlite`: what the agent knows of the ledger, and what the manager signed for it.
+
+Losing this file loses no log: batches are sent again, and what the ledger has already it answers for.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from securepc.agent import files
+from securepc.agent.receipt import Receipt
+
+NAME = "state.sqlite"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS value (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS receipt (
+    epoch INTEGER PRIMARY KEY, leaf INTEGER NOT NULL, at INTEGER, proof BLOB NOT NULL
+);
+"""
+
+
+class Held(NamedTuple):
+    """A receipted batch: its leaf in the log and the manager's time of its receipt, None if not known."""
+
+    epoch: int
+    leaf: int
+    at: int | None
+
+
+class State:
+    """The database, for all threads of an agent."""
+
+    def __init__(self, folder: Path) -> None:
+        self._lock = threading.Lock()
+        path = folder / NAME
+        files.make_folder(folder)
+        try:
+            self._open(path)
+        except sqlite3.DatabaseError:
+            # A damaged database costs nothing but sending again; it is kept aside for whoever asks why.
+            for suffix in ("", "-wal", "-shm"):
+                damaged = path.with_name(path.name + suffix)
+                if damaged.exists():
+                    files.rename(damaged, path.with_name(f"{path.name}.damaged{suffix}"))
+            self._open(path)
+
+    def _open(self, path: Path) -> None:
+        if not path.exists():
+            path.touch(mode=files.PRIVATE)
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+        try:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA cache_size = -256")
+            self._db.executescript(_SCHEMA)
+            self._db.execute("SELECT count(*) FROM value").fetchone()
+        except sqlite3.DatabaseError:
+            self._db.close()
+            raise
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            self._db.close()
+
+    def get(self, name: str) -> bytes | None:
+        """A value that was put."""
+        with self._lock:
+            row = self._db.execute("SELECT value FROM value WHERE name = ?", (name,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def put(self, name: str, value: bytes) -> None:
+        """Store a value; it is on the disk when this returns."""
+        with self._lock:
+            self._put(name, value)
+
+    def drop(self, name: str) -> None:
+        """Forget a value."""
+        with self._lock:
+            self._db.execute("DELETE FROM value WHERE name = ?", (name,))
+
+    @property
+    def acknowledged(self) -> int:
+        """The last epoch up to which every batch is in the log, as far as this PC has verified."""
+        return int(self.get("acknowledged") or b"0")
+
+    def rewind(self, epoch: int) -> None:
+        """Send again what comes after an epoch."""
+        self.put("acknowledged", b"%d" % epoch)
+
+    def receive(self, note: bytes, receipts: Sequence[Receipt], at: int | None) -> None:
+        """Store what an upload proved, all or nothing."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._put("checkpoint", note)
+                self._put("acknowledged", b"%d" % receipts[-1].epoch)
+                for receipt in receipts:
+                    self._db.execute(
+                        "INSERT INTO receipt (epoch, leaf, at, proof) VALUES (?, ?, ?, ?)"
+                        " ON CONFLICT (epoch) DO UPDATE SET leaf = excluded.leaf, proof = excluded.proof",
+                        (receipt.epoch, receipt.proof.leaf_index, at, receipt.proof.encode()),
+                    )
+                self._db.execute("COMMIT")
+            except sqlite3.Error:
+                self._db.execute("ROLLBACK")
+                raise
+
+    def receipt(self, epoch: int) -> bytes | None:
+        """The receipt of a batch as a C2SP tlog-proof."""
+        with self._lock:
+            row = self._db.execute("SELECT proof FROM receipt WHERE epoch = ?", (epoch,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def held(self, limit: int = 10_000) -> list[Held]:
+        """The receipted batches, oldest first."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT epoch, leaf, at FROM receipt ORDER BY epoch LIMIT ?", (limit,)
+            ).fetchall()
+        return [Held(*row) for row in rows]
+
+    def trimmed(self, epochs: Sequence[int]) -> None:
+        """The batches of these epochs are gone, and with them their receipts; the last one always stays."""
+        with self._lock:
+            self._db.executemany(
+                "DELETE FROM receipt WHERE epoch = ? AND epoch < (SELECT max(epoch) FROM receipt)",
+                [(epoch,) for epoch in epochs],
+            )
+
+    def _put(self, name: str, value: bytes) -> None:
+        self._db.execute(
+            "INSERT INTO value (name, value) VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (name, value),
+        )

@@ -1,0 +1,252 @@
+"""Sealed batches on their way to the ledger, and the receipts that come back.
+
+A batch is sent, byte for byte the same, until a receipt for it verifies. Then it is kept until the
+manager's signed backup watermark covers it; without a backup, for the days and within the space that the
+policy gives. What the ledger contradicts is an alarm, and nothing is removed on its word.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from securepc.agent import receipt
+from securepc.agent.client import Client
+from securepc.agent.config import Config
+from securepc.agent.policy import PolicyHolder, Report
+from securepc.agent.queue import Damaged, Queue
+from securepc.agent.session import Session, read_frame, read_object
+from securepc.agent.state import NAME, State
+from securepc.agent.trouble import Trouble
+from securepc.ledger import checkpoint as checkpoints
+from securepc.ledger.checkpoint import Checkpoint
+from securepc.ledger.note import NoteError
+from securepc.wire import keys
+from securepc.wire.batch import SealedBatch
+from securepc.wire.signed import batch as headers
+from securepc.wire.signed import block, documents
+from securepc.wire.signed.batch import MAX_CIPHERTEXT
+from securepc.wire.signed.block import Item, Transaction
+from securepc.wire.signed.canonical import Malformed
+
+_DAY = 86_400 * 1_000_000
+_PACE = 300.0
+"""Seconds between attempts while the ledger contradicts itself: there is a person to be waited for."""
+
+
+class Outgoing(NamedTuple):
+    """Consecutive batches for one transaction."""
+
+    epochs: list[int]
+    batches: list[SealedBatch]
+
+    def body(self, log: bytes) -> bytes:
+        """The request's body."""
+        items = [Item(batch.leaf, batch.ciphertext) for batch in self.batches]
+        transaction = block.encode_transaction(Transaction(log, items))
+        return (
+            struct.pack(">I", len(transaction)) + transaction + b"".join(b.sealed_key for b in self.batches)
+        )
+
+
+class Uploader:
+    """One attempt at a time; no thread of its own."""
+
+    def __init__(
+        self,
+        config: Config,
+        queue: Queue,
+        state: State,
+        session: Session,
+        client: Client,
+        policy: PolicyHolder,
+        *,
+        report: Report,
+        heard: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._config = config
+        self._queue = queue
+        self._state = state
+        self._session = session
+        self._client = client
+        self._policy = policy
+        self._report = report
+        self._heard = heard
+        self._most = block.MAX_ITEMS
+        self._alarmed = ""
+        self._pending: Outgoing | None = None
+
+    @property
+    def acknowledged(self) -> int:
+        """The last epoch whose receipt was verified."""
+        return self._state.acknowledged
+
+    def checkpoint(self) -> Checkpoint:
+        """The last one that was verified."""
+        note = self._state.get("checkpoint")
+        if note is None:
+            return receipt.empty(self._config.log_key)
+        try:
+            return checkpoints.verify(note, self._config.log_key, keys.verify)
+        except NoteError as error:
+            # Who could change it could as well have removed it: it is said, and the next one is believed.
+            self._state.drop("checkpoint")
+            self._report("agent.tamper", {"detail": f"the last checkpoint, kept in {NAME}: {error}"})
+            return receipt.empty(self._config.log_key)
+
+    def step(self) -> bool:
+        """Send once. True where there may be more to send, False where nothing is left.
+
+        Raises:
+            Trouble: it did not work; nothing was lost, and trying again later is right.
+        """
+        try:
+            outgoing = self._take()
+            if outgoing is None:
+                self.trim()
+                return False
+            self._send(outgoing)
+        except Trouble as trouble:
+            if trouble.code in ("inconsistent", "fork", "ahead", "gap", "key", "damaged"):
+                trouble.retry_after = max(trouble.retry_after, _PACE)
+                self._alarm(trouble)
+            raise
+        self._alarmed = ""
+        self.trim()
+        return True
+
+    def trim(self) -> list[int]:
+        """Remove batches that may go; gives their epochs."""
+        rules = self._policy.rules.journal
+        now = self._session.manager_time()
+        watermark = self._watermark()
+        _, size = self._queue.totals()
+        gone: list[int] = []
+        for held in self._state.held():
+            covered = held.leaf < watermark
+            old = held.at is not None and now is not None and now - held.at > rules.days * _DAY
+            if not (covered or old or size > rules.bytes):
+                continue
+            size -= self._queue.size(held.epoch)
+            self._queue.remove(held.epoch)
+            gone.append(held.epoch)
+        if gone:
+            self._state.trimmed(gone)
+        return gone
+
+    def _take(self) -> Outgoing | None:
+        """What to send: the same as last time until it was answered, so that it is resent as it was."""
+        done = self._state.acknowledged
+        if self._pending is not None and self._pending.epochs[0] == done + 1:
+            return self._pending
+        taken = Outgoing([], [])
+        size = 0
+        for epoch in self._queue.after(done, self._most):
+            if taken.epochs and epoch != taken.epochs[-1] + 1:
+                break
+            try:
+                batch = self._queue.get(epoch)
+            except (KeyError, Damaged) as error:
+                if taken.epochs:
+                    break
+                raise _damaged(epoch, error) from None
+            size += len(batch.ciphertext)
+            if size > MAX_CIPHERTEXT and taken.epochs:
+                break
+            taken.epochs.append(epoch)
+            taken.batches.append(batch)
+        self._pending = taken if taken.epochs else None
+        return self._pending
+
+    def _send(self, outgoing: Outgoing) -> None:
+        last = self.checkpoint()
+        body = outgoing.body(self._config.log)
+        try:
+            answer = self._session.call(self._client, "POST", f"batches?size={last.size}", body)
+        except Trouble as trouble:
+            if trouble.code != "unreachable":
+                self._pending = None
+            if trouble.status == 413 and len(outgoing.epochs) > 1:
+                self._most = max(1, len(outgoing.epochs) // 2)
+                return
+            if trouble.code == "gap":
+                self._go_back(outgoing, trouble)
+                return
+            raise
+        value = read_object(answer, "batches")
+        sent = [(e, batch.leaf) for e, batch in zip(outgoing.epochs, outgoing.batches, strict=True)]
+        verified = receipt.verify(value, sent, last, self._config.log_key)
+        self._state.receive(verified.note, verified.receipts, self._session.manager_time())
+        self._pending = None
+        self._most = block.MAX_ITEMS
+        if verified.watermark is not None:
+            self._keep_watermark(verified.watermark)
+        self._heard()
+
+    def _go_back(self, outgoing: Outgoing, trouble: Trouble) -> None:
+        """The ledger continues from another batch than was sent: send from there, if it is still here.
+
+        Raises:
+            Trouble: "gap", where it is not here or is not what the ledger wants.
+        """
+        try:
+            epoch, sequence, head = _expected(trouble.more.get("expected"))
+            header = headers.of_leaf(self._queue.get(epoch).leaf)
+        except (Malformed, KeyError, Damaged, TypeError):
+            raise _missing(trouble) from None
+        if (header.first, header.previous) != (sequence, head) or epoch == outgoing.epochs[0]:
+            raise _missing(trouble)
+        self._state.rewind(epoch - 1)
+
+    def _keep_watermark(self, frame: object) -> None:
+        value = read_frame(frame, "watermark", self._config.identity)
+        assert isinstance(frame, str)
+        if value["log"] == self._config.log.hex() and value["size"] > self._watermark():
+            self._state.put("watermark", frame.encode("ascii"))
+
+    def _watermark(self) -> int:
+        """Size of the log that the manager has backed up, by its signed word."""
+        frame = self._state.get("watermark")
+        if frame is None:
+            return 0
+        try:
+            value = read_frame(frame.decode("ascii", "replace"), "watermark", self._config.identity)
+        except Trouble:
+            return 0
+        return int(value["size"]) if value["log"] == self._config.log.hex() else 0
+
+    def _alarm(self, trouble: Trouble) -> None:
+        """An event, once for each different contradiction until things are right again."""
+        if self._alarmed != str(trouble):
+            self._alarmed = str(trouble)
+            data: dict[str, Any] = {"detail": str(trouble), "ja": trouble.ja, "en": trouble.en}
+            self._report("ledger.inconsistent", data)
+
+
+def _expected(value: Any) -> tuple[int, int, bytes]:
+    epoch, sequence, head = value["epoch"], value["sequence"], documents.b64decode(value["head"], 32)
+    if type(epoch) is not int or type(sequence) is not int:
+        raise TypeError
+    return epoch, sequence, head
+
+
+def _missing(trouble: Trouble) -> Trouble:
+    expected = trouble.more.get("expected")
+    epoch = expected.get("epoch") if isinstance(expected, dict) else None
+    return Trouble(
+        "gap",
+        f"台帳は第{epoch}封印からの続きを求めていますが、このPCにはそれがありません。管理者に連絡してください。",
+        f"the ledger asks to go on from epoch {epoch}, which this PC does not have (any more). "
+        "Tell the administrator",
+        status=trouble.status,
+    )
+
+
+def _damaged(epoch: int, error: Exception) -> Trouble:
+    return Trouble(
+        "damaged",
+        f"送信待ちの封印(第{epoch}封印)のファイルが壊れているため、続きを送れません。管理者に連絡し、このPCを登録し直してください。",
+        f"the sealed batch of epoch {epoch}, waiting to be sent, is damaged ({error}); nothing after it "
+        "can be sent. Tell the administrator and enrol this PC anew",
+    )
