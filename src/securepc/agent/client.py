@@ -47,6 +47,8 @@ class Client:
         self._prefix = parts.path.rstrip("/") + API
         self._tls = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None
         self._connection: http.client.HTTPConnection | None = None
+        self._used = False
+        self._aborted = False
 
     def target(self, call: str) -> str:
         """The path and query of a call of the agent's API; what a device signs."""
@@ -58,23 +60,35 @@ class Client:
         """The body of a 2xx answer. `wait`: how much longer than usual the answer may take, in seconds.
 
         Raises:
-            Trouble: nobody answers, the answer is too long or too slow, or it is a refusal.
+            Trouble: nobody answers, the answer is too long or too slow, or it is a refusal; "stale" where a
+                connection that had been kept open was closed meanwhile: asking again at once is right.
         """
+        kept = self._connection is not None and self._used
         try:
-            try:
-                return self._exchange(method, target, body, headers, wait)
-            except (ConnectionError, http.client.BadStatusLine):
-                # A connection that was kept open may have been closed by the other side meanwhile.
-                if self._connection is None or not self._used:
-                    raise
-                self.close()
-                return self._exchange(method, target, body, headers, wait)
+            return self._exchange(method, target, body, headers, wait)
         except Trouble:
             self.close()
             raise
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
-            raise unreachable(self.address, error) from None
+            trouble = unreachable(self.address, error)
+            if kept and isinstance(error, (ConnectionError, http.client.BadStatusLine)):
+                trouble.code = "stale"
+            raise trouble from None
+
+    def post_json(self, call: str, value: object) -> bytes:
+        """The body of the answer to an unsigned call.
+
+        Raises:
+            Trouble: see `request`.
+        """
+        body, headers = msgspec.json.encode(value), {"Content-Type": "application/json"}
+        try:
+            return self.request("POST", self.target(call), body, headers)
+        except Trouble as trouble:
+            if trouble.code != "stale":
+                raise
+            return self.request("POST", self.target(call), body, headers)
 
     def close(self) -> None:
         """Let the connection go; the next request makes a new one."""
@@ -84,7 +98,8 @@ class Client:
         self._connection = None
 
     def abort(self) -> None:
-        """End a request that another thread is waiting for."""
+        """End a request that another thread is waiting for, and take no more."""
+        self._aborted = True
         connection = self._connection
         if connection is not None and connection.sock is not None:
             with contextlib.suppress(OSError):
@@ -109,6 +124,8 @@ class Client:
         raise refusal(answer.status, data, answer.getheader("Retry-After"))
 
     def _connect(self) -> http.client.HTTPConnection:
+        if self._aborted:
+            raise ConnectionAbortedError("stopping")
         if self._connection is None:
             self._used = False
             if self._tls is not None:
@@ -134,6 +151,7 @@ class Client:
             parts.append(part)
         if answer.length:
             raise http.client.IncompleteRead(b"".join(parts), answer.length)
+        answer.close()  # else http.client takes it for unread, and the connection for busy
         return b"".join(parts)
 
 

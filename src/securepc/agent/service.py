@@ -76,7 +76,7 @@ class Agent:
         """
         self.folder = folder
         self.config = configs.read(folder)
-        self._clock = clock or platform.clock()
+        self.clock = clock or platform.clock()
         self._machine = machine or platform.machine()
         self._intervals = intervals or Intervals()
         self._limits = limits or Limits()
@@ -93,7 +93,7 @@ class Agent:
             self._resources = opened.pop_all()
 
     def _assemble(self, key: SigningKey, collectors: MakeCollectors) -> None:
-        config, clock, state = self.config, self._clock, self._state
+        config, clock, state = self.config, self.clock, self._state
         recorder = self._recorder = Recorder(clock)
         policy = self.policy = PolicyHolder(config, state, recorder.report)
         recorder.policy = lambda: policy.name
@@ -143,6 +143,8 @@ class Agent:
 
     def stop(self, reason: str = "stopped", *, grace: float = 5.0) -> bool:
         """Stop collecting, seal, send what can be sent within `grace` seconds, end. Whether it sealed."""
+        if self._stopping.is_set():
+            return self.journal.stop()
         self._collectors.stop()
         done = self.journal.stop([self._recorder.entry("agent.stop", {"reason": reason})])
         end = time.monotonic() + grace

@@ -62,6 +62,7 @@ class Session:
         self._key = key
         self._clock = clock
         self._lock = threading.Lock()
+        self._renewing = threading.Lock()
         self._nonce = b""
         self._counter = 0
         self._expires_up = 0
@@ -76,7 +77,7 @@ class Session:
         """
         target = client.target(call)
         headers = {"Content-Type": "application/octet-stream"} if body else {}
-        for attempt in (1, 2):
+        for attempt in (1, 2, 3):
             nonce, counter = self._next(client)
             message = b"%s%s\n%s\n%s\n%s\n%d\n" % (
                 _CONTEXT,
@@ -93,9 +94,11 @@ class Session:
             try:
                 return client.request(method, target, body, headers, wait=wait)
             except Trouble as trouble:
-                if trouble.code not in ("session", "replayed") or attempt == 2:
+                # What is sent again is signed again: a manager takes each counter once.
+                if attempt == 3 or trouble.code not in ("session", "stale"):
                     raise
-                self._forget(nonce)
+                if trouble.code == "session":
+                    self._forget(nonce)
         raise AssertionError
 
     def manager_time(self) -> int | None:
@@ -111,12 +114,15 @@ class Session:
             self._manager_at, self._heard_up = at, self._clock.up()
 
     def _next(self, client: Client) -> tuple[bytes, int]:
-        with self._lock:
-            if self._nonce and self._clock.up() < self._expires_up:
-                self._counter += 1
-                return self._nonce, self._counter
-        body = msgspec.json.encode({"device": self._config.device.hex()})
-        answer = client.request("POST", client.target("session"), body, {"Content-Type": "application/json"})
+        with self._renewing:
+            with self._lock:
+                if self._nonce and self._clock.up() < self._expires_up:
+                    self._counter += 1
+                    return self._nonce, self._counter
+            return self._renew(client)
+
+    def _renew(self, client: Client) -> tuple[bytes, int]:
+        answer = client.post_json("session", {"device": self._config.device.hex()})
         frame = read_object(answer, "session").get("frame")
         value = read_frame(frame, "session", self._config.identity)
         if (value["log"], value["device"]) != (self._config.log.hex(), self._config.device.hex()):

@@ -32,7 +32,10 @@ class Held(NamedTuple):
 
 
 class State:
-    """The database, for all threads of an agent."""
+    """The database, for all threads of an agent.
+
+    `acknowledged` is the last epoch up to which every batch is in the log, as far as this PC has verified.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._lock = threading.Lock()
@@ -47,6 +50,7 @@ class State:
                 if damaged.exists():
                     files.rename(damaged, path.with_name(f"{path.name}.damaged{suffix}"))
             self._open(path)
+        self.acknowledged = int(self.get("acknowledged") or b"0")
 
     def _open(self, path: Path) -> None:
         if not path.exists():
@@ -83,14 +87,10 @@ class State:
         with self._lock:
             self._db.execute("DELETE FROM value WHERE name = ?", (name,))
 
-    @property
-    def acknowledged(self) -> int:
-        """The last epoch up to which every batch is in the log, as far as this PC has verified."""
-        return int(self.get("acknowledged") or b"0")
-
     def rewind(self, epoch: int) -> None:
         """Send again what comes after an epoch."""
         self.put("acknowledged", b"%d" % epoch)
+        self.acknowledged = epoch
 
     def receive(self, note: bytes, receipts: Sequence[Receipt], at: int | None) -> None:
         """Store what an upload proved, all or nothing."""
@@ -109,6 +109,7 @@ class State:
             except sqlite3.Error:
                 self._db.execute("ROLLBACK")
                 raise
+            self.acknowledged = receipts[-1].epoch
 
     def receipt(self, epoch: int) -> bytes | None:
         """The receipt of a batch as a C2SP tlog-proof."""

@@ -82,6 +82,10 @@ class Uploader:
         """The last epoch whose receipt was verified."""
         return self._state.acknowledged
 
+    def receipt(self, epoch: int) -> bytes | None:
+        """The receipt of a batch, a C2SP tlog-proof, while the batch is kept."""
+        return self._state.receipt(epoch)
+
     def checkpoint(self) -> Checkpoint:
         """The last one that was verified."""
         note = self._state.get("checkpoint")

@@ -1,0 +1,252 @@
+"""`securepc agent`: a PC. Enrols it, runs its agent, says how it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from securepc.agent import config as configs
+from securepc.agent import enrol as enrolling
+from securepc.agent import platform, status
+from securepc.agent.config import BadConfig, NotEnrolled
+from securepc.agent.enrol import AlreadyEnrolled
+from securepc.agent.journal import ChainKeyLost
+from securepc.agent.service import Agent
+from securepc.agent.status import AlreadyRunning
+from securepc.agent.trouble import Trouble
+from securepc.cli._errors import UserError, say
+from securepc.cli._home import home_option
+from securepc.wire.signed.canonical import Malformed
+
+FOLDER = "agent"
+_RETRY_START = 10.0
+
+
+@click.group()
+def command() -> None:
+    """The agent on a PC. PCの操作を記録し、封印して送ります。"""
+
+
+@command.command()
+@click.argument("token")
+@click.option("--ca-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=None)
+@click.option("--no-wait", is_flag=True, help="Don't wait for approval. 承認を待たずに終了します。")
+@home_option
+def enrol(token: str, ca_file: Path | None, no_wait: bool, home: Path) -> None:
+    """Make this PC a device, with the TOKEN an administrator gave out. 登録トークンでこのPCを登録します。"""
+
+    def pending() -> None:
+        text = say(
+            "管理者の承認を待っています。このままお待ちください"
+            "(Ctrl-C で中断しても、同じコマンドで続けられます)。",
+            "waiting for an administrator's approval (Ctrl-C is safe: the same command goes on).",
+        )
+        click.echo(text, err=True)
+
+    try:
+        config = enrolling.enrol(
+            home / FOLDER,
+            token,
+            platform.machine(),
+            ca_file=ca_file,
+            pending=pending,
+            wait=None if no_wait else time.sleep,
+        )
+    except AlreadyEnrolled:
+        raise UserError(
+            f"このPCはすでに登録されています({home / FOLDER})。"
+            "登録し直すには、このフォルダーを別の場所へ移してください。",
+            f"this PC is enrolled already ({home / FOLDER}); to enrol it anew, move that folder away first",
+        ) from None
+    except Malformed:
+        raise UserError(
+            "登録トークンが正しくありません。全体がコピーされているか確かめてください。",
+            "this is not an enrolment token; check that all of it was copied",
+        ) from None
+    except Trouble as trouble:
+        raise UserError(trouble.ja, trouble.en) from None
+    click.echo(
+        say(
+            f"登録しました(端末 {config.device.hex()})。securepc agent run で記録を開始します。",
+            f"enrolled as device {config.device.hex()}. Start recording with: securepc agent run",
+        )
+    )
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="One line when ready. 準備ができたら1行で知らせます。")
+@home_option
+def run(as_json: bool, home: Path) -> None:
+    """Record this PC's operations until stopped. このPCの操作を、止めるまで記録します。"""
+    stop = threading.Event()
+    reasons: list[str] = []
+
+    def asked(number: int, frame: FrameType | None) -> None:
+        reasons.append(signal.Signals(number).name)
+        stop.set()
+
+    signal.signal(signal.SIGTERM, asked)
+    signal.signal(signal.SIGINT, asked)
+    agent = _open(home / FOLDER)
+    while not _start(agent, stop):
+        if stop.wait(_RETRY_START):
+            return
+    _notify("READY=1")
+    device = agent.config.device.hex()
+    if as_json:
+        ready = {"device": device, "log": agent.config.log.hex(), "home": str(home), "pid": os.getpid()}
+        click.echo(json.dumps(ready))
+    else:
+        click.echo(
+            say(
+                f"端末 {device} の記録を開始しました。状態は securepc agent status で確認できます。",
+                f"recording as device {device}. See how it is with: securepc agent status",
+            )
+        )
+    while not stop.wait(1.0):
+        pass  # an event's wait alone would not let a signal through on every system
+    _notify("STOPPING=1")
+    if not agent.stop(reasons[0]):
+        raise UserError(
+            "最後の記録を封印できませんでした。次の起動時に続きから処理します。",
+            "the last entries could not be sealed; the next start goes on from there",
+        )
+
+
+@command.command("status")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object. JSONで出力します。")
+@home_option
+def show(as_json: bool, home: Path) -> None:
+    """How this PC's agent is. このPCのエージェントの状態を表示します。"""
+    folder = home / FOLDER
+    try:
+        config = configs.read(folder)
+    except NotEnrolled:
+        if as_json:
+            click.echo(json.dumps({"enrolled": False, "running": False}))
+            return
+        raise _not_enrolled(folder) from None
+    except BadConfig as error:
+        raise _bad_config(error) from None
+    known = {"enrolled": True, "device": config.device.hex(), "running": status.is_running(folder)}
+    value = {**known, **(status.read(folder) or {})}
+    click.echo(json.dumps(value, ensure_ascii=False) if as_json else _lines(value))
+
+
+def _open(folder: Path) -> Agent:
+    try:
+        return Agent(folder)
+    except NotEnrolled:
+        raise _not_enrolled(folder) from None
+    except BadConfig as error:
+        raise _bad_config(error) from None
+    except AlreadyRunning:
+        raise UserError(
+            "このPCのエージェントはすでに動いています。", "the agent of this PC is running already"
+        ) from None
+    except ChainKeyLost as error:
+        raise UserError(
+            f"記録の鍵({error})が失われているため、記録を続けられません。"
+            "管理者に連絡し、このPCを登録し直してください。",
+            f"the journal's key ({error}) is lost, so this device cannot go on; "
+            "tell the administrator and enrol this PC anew",
+        ) from None
+    except platform.Unsupported as error:
+        raise UserError(error.ja, error.en) from None
+
+
+def _start(agent: Agent, stop: threading.Event) -> bool:
+    """Start; False where the disk refuses for now, which is said."""
+    try:
+        agent.start()
+    except OSError as error:
+        why = error.strerror or str(error)
+        click.echo(
+            say(
+                f"ディスクに書き込めないため({why})、記録を開始できません。自動でやり直します。",
+                f"recording cannot start, the disk refuses ({why}); it is tried again",
+            ),
+            err=True,
+        )
+        return stop.is_set()
+    return True
+
+
+def _not_enrolled(folder: Path) -> UserError:
+    return UserError(
+        f"このPCはまだ登録されていません({folder})。securepc agent enrol トークン を実行してください。",
+        f"this PC is not enrolled yet ({folder}); run: securepc agent enrol TOKEN",
+    )
+
+
+def _bad_config(error: BadConfig) -> UserError:
+    return UserError(
+        f"設定を読めません({error})。ファイルを元に戻すか、登録し直してください。",
+        f"the configuration cannot be read ({error}); restore the file or enrol anew",
+    )
+
+
+def _lines(value: dict[str, Any]) -> str:
+    """The status for a person."""
+    rows = [(say("端末", "device"), value["device"])]
+    running = say("動作中", "running") if value["running"] else say("停止中", "stopped")
+    rows.append((say("状態", "state"), running))
+    if "epoch" in value:
+        queue = value["queue"]
+        rows += [
+            (say("記録", "entries"), str(value["durable"])),
+            (say("封印済み", "sealed"), say(f"{value['sealed']}件", f"{value['sealed']} entries")),
+            (
+                say("台帳で確認済み", "on the ledger"),
+                say(f"第{value['acknowledged']}封印まで", f"up to batch {value['acknowledged']}"),
+            ),
+            (
+                say("送信待ち", "to be sent"),
+                say(f"{queue['unsent']}封印", f"{queue['unsent']} batches")
+                + f" ({queue['batches']}, {queue['bytes'] / 1e6:.1f} MB)",
+            ),
+            (say("最後の通信", "last contact"), _time(value["last_contact"])),
+            (say("ポリシー", "policy"), value["policy"]["version"] or "-"),
+        ]
+        for name, one in value["collectors"].items():
+            state = {
+                "running": ("収集中", "running"),
+                "degraded": ("一部制限", "degraded"),
+                "off": ("停止", "off"),
+            }
+            rows.append((name, f"{say(*state[one['state']])} {say(one['ja'], one['en'])}".rstrip()))
+        if value["journal"]["trouble"]:
+            rows.append((say("ディスク", "disk"), value["journal"]["trouble"]))
+        if value["error"]:
+            error = value["error"]
+            rows.append(
+                (say("最後のエラー", "last error"), f"{_time(error['at'])} {say(error['ja'], error['en'])}")
+            )
+    return "\n".join(f"{name}: {text}" for name, text in rows)
+
+
+def _time(at: int | None) -> str:
+    if at is None:
+        return "-"
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at / 1e6))
+
+
+def _notify(message: str) -> None:
+    """Tell systemd, where it started us (sd_notify(3))."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        try:
+            channel.sendto(message.encode("ascii"), address.replace("@", "\0", 1))
+        except OSError:
+            return

@@ -1,0 +1,60 @@
+"""A real manager, somebody in between, and real agents of PCs whose events a test makes up."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from middle import Middle
+from running_agent import MACHINE, OFTEN, QUICK
+from running_manager import Keeper, Running, make_home
+
+from securepc.agent import config as configs
+from securepc.agent.enrol import enrol
+from securepc.agent.service import Agent, no_collectors
+
+
+@pytest.fixture(scope="module")
+def made_home() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        make_home(Path(folder) / "home")
+        yield Path(folder) / "home"
+
+
+@pytest.fixture
+def keeper() -> Keeper:
+    return Keeper()
+
+
+@pytest.fixture
+def manager(made_home: Path, keeper: Keeper) -> Iterator[Running]:
+    with Running(made_home, lambda manager: manager.opener.subscribe(keeper)) as running:
+        yield running
+
+
+@pytest.fixture
+def middle(manager: Running) -> Iterator[Middle]:
+    with Middle(manager.address) as between:
+        yield between
+
+
+@pytest.fixture
+def pc(tmp_path: Path, manager: Running, middle: Middle) -> Iterator[Callable[..., Agent]]:
+    """Makes an agent, enrolled through the one in the middle, not started; ends all of them."""
+    made: list[Agent] = []
+
+    def make(name: str = "pc", **more: Any) -> Agent:
+        folder = tmp_path / name
+        if not (folder / configs.NAME).exists():
+            config = enrol(folder, manager.token(), MACHINE)
+            configs.write(folder, config._replace(address=middle.address))
+        more = {"collectors": no_collectors, "machine": MACHINE, "limits": QUICK, "intervals": OFTEN, **more}
+        made.append(Agent(folder, **more))
+        return made[-1]
+
+    yield make
+    for agent in made:
+        agent.stop(grace=0.0)
