@@ -22,8 +22,10 @@ from securepc.manager.ingest.opened import Opened
 T = TypeVar("T")
 
 
-def make_home(home: Path, *agencies: str) -> None:
+def make_home(home: Path, *agencies: str, settings: str = "") -> None:
     setup.make_home(home)
+    if settings:
+        (home / "manager" / "config.toml").write_text(settings)
     manager = assemble(home)
     for agency in agencies or ("架空商事",):
         setup.add_agency(manager, agency)

@@ -14,12 +14,12 @@ from sqlalchemy import select
 from securepc.cli._errors import UserError, say
 from securepc.cli._home import home_option
 from securepc.ledger.keys import KekError, open_keys
-from securepc.ledger.store import StoreError
+from securepc.ledger.store import StoreError, StoreFull
 from securepc.manager import clock, config, serve, setup
 from securepc.manager.app import assemble
 from securepc.manager.config import ConfigError
 from securepc.manager.core import Manager
-from securepc.manager.database import Database
+from securepc.manager.database import Database, DatabaseFull
 from securepc.manager.devices import tokens
 from securepc.manager.devices.model import Agency
 from securepc.manager.home import Home
@@ -222,6 +222,11 @@ class _explained:  # noqa: N801 - reads as a phrase
             case KekError():
                 raise UserError(
                     f"鍵を開けません({error})。", f"the keys can't be opened ({error})."
+                ) from None
+            case StoreFull() | DatabaseFull():
+                raise UserError(
+                    f"ディスクの空き容量が足りません({error})。",
+                    f"there is not enough room on the disk ({error}).",
                 ) from None
             case StoreError():
                 raise UserError(

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from securepc.manager.core import Manager
 
 LEDGER_FULL = "ledger-full"
+_REMEMBER = 10.0
+"""Seconds for which a refused write stands for a full disk."""
 
 
 class Health:
@@ -21,8 +23,10 @@ class Health:
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
         self._lock = threading.Lock()
-        self._full = False
-        self._alerted = False
+        self.full = False
+        """No room on the ledger's disk: nothing is taken from devices until there is."""
+        self._refused_at = -_REMEMBER
+        self._alerted: bool | None = None
         self._counters: dict[str, float] = {}
         self.started = time.time()
 
@@ -33,25 +37,28 @@ class Health:
 
     def disk_is_full(self) -> None:
         """A write was refused for want of room."""
-        self._full = True
+        self._refused_at = time.monotonic()
+        self.full = True
 
     def look(self) -> None:
         """Compare the free space with the floor; raise or close the alert. Called by the ticker."""
         free = shutil.disk_usage(self._manager.home.ledger).free
-        self._full = free < self._manager.config.ledger.disk_floor
-        if self._full == self._alerted:
+        # A quota does not show in the free space: a write has to be tried again to know.
+        refused = time.monotonic() - self._refused_at < _REMEMBER
+        self.full = refused or free < self._manager.config.ledger.disk_floor
+        if self.full == self._alerted:
             return
         with self._manager.database.write() as session:
-            if self._full:
+            if self.full:
                 alerts.raise_alert(session, b"", LEDGER_FULL, data={"free": free})
             else:
                 alerts.close(session, b"", LEDGER_FULL)
-        self._alerted = self._full
+        self._alerted = self.full
 
     def problems(self) -> list[str]:
         """Words for what is wrong now; empty when all is well."""
         found = []
-        if self._full:
+        if self.full:
             found.append("disk-full")
         found += [f"follower-{name}" for name in self._manager.opener.failing()]
         return found

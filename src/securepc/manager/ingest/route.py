@@ -35,6 +35,8 @@ class AgentRoute(APIRoute):
             manager = request.app.state.manager
             assert isinstance(manager, Manager)
             try:
+                if manager.health.full:
+                    raise refuse("disk-full", retry_after=RETRY_AFTER)
                 return await handler(request)
             except ApiError as error:
                 refusal = error

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("securepc.manager")
 EVERY = 60.0
+_PAUSE = 5.0
+"""Seconds before a verdict that the ledger did not take is sent again."""
 MOST_FAULTS = 150
 """Faults without a verdict above which nothing more is judged; a verdict names 300 at most."""
 
@@ -34,6 +36,7 @@ class Verdicts:
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
         self._due: dict[bytes, float] = {}
+        self._retry: dict[bytes, float] = {}
         self._sent: dict[bytes, Future[Committed]] = {}
 
     def look(self, log: bytes) -> None:
@@ -50,7 +53,8 @@ class Verdicts:
                 return
             faults = self._faults(session, row)
         if row.verdict is not None:
-            self._send(log, row.verdict)
+            if time.monotonic() >= self._retry.get(log, 0.0):
+                self._send(log, row.verdict)
         elif faults or (row.opened and time.monotonic() >= self._due.get(log, 0.0)):
             self._send(log, self._make(log))
 
@@ -94,6 +98,7 @@ class Verdicts:
         error = sent.exception()
         if error is not None and not self._on_ledger(log):
             logger.error("a verdict is not on the ledger yet: %s", error)
+            self._retry[log] = time.monotonic() + _PAUSE
             return
         with self._manager.database.write() as session:
             row = session.get(Opening, log)
