@@ -67,3 +67,14 @@ def test_provisional_lines_reach_listeners_and_outlive_a_restart(home: Path) -> 
         running.wait_judged(index)
         wait_for(lambda: not list(running.manager.ingest.provisional.pending()))
         assert not running.alerts("tamper")
+
+
+def test_two_batches_at_once_agree_with_what_was_announced_of_each(home: Path) -> None:
+    with Running(home) as running:
+        device = running.device()
+        device.announce(LINES)
+        first = device.seal_batch(LINES)
+        device.announce([b"next"])
+        (_, index) = device.send(first, device.seal_batch([b"next"]))
+        running.wait_judged(index)
+        assert not running.alerts("tamper") and not running.alerts("altered")

@@ -83,9 +83,9 @@ class ProvisionalStore:
         last = first + len(entries) - 1
         with self._lock:
             rows = self._connection.execute(
-                "SELECT sequence, line FROM lines WHERE device = ? AND (sequence <= ? OR epoch <= ?) "
-                "ORDER BY sequence",
-                (device, last, epoch),
+                "SELECT sequence, line FROM lines "
+                "WHERE device = ? AND (sequence BETWEEN ? AND ? OR epoch = ?) ORDER BY sequence",
+                (device, first, last, epoch),
             ).fetchall()
         found = []
         for sequence, line in rows:
