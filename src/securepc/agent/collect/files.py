@@ -44,7 +44,7 @@ class FilesCollector:
     """`Collector` of files: tries the ways of watching in their order and says which it has."""
 
     name = "files"
-    kinds = (*_KINDS.values(), "collect.started", "collect.degraded", "collect.gap")
+    kinds: tuple[str, ...] = (*_KINDS.values(), "collect.started", "collect.degraded", "collect.gap")
 
     def __init__(
         self, context: Context, ways: Sequence[Callable[[], Watcher]], homes: Home, user: str

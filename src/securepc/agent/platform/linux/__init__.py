@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 from securepc.agent.platform.linux.identity import clock, machine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from securepc.agent.collect import Collector, Context
+    from securepc.agent.collect.changes import Watcher
+    from securepc.agent.collect.processes import Observer
 
 __all__ = ["clock", "collectors", "machine"]
 
@@ -16,9 +20,26 @@ __all__ = ["clock", "collectors", "machine"]
 def collectors(context: Context) -> list[Collector]:
     """Every collector for Linux, not yet started."""
     from securepc.agent.collect.files import FilesCollector
+    from securepc.agent.collect.processes import ProcessesCollector
     from securepc.agent.collect.sifting import sifted
+    from securepc.agent.platform.linux.connector import ProcessEvents
     from securepc.agent.platform.linux.people import homes, name_of
+    from securepc.agent.platform.linux.polling import ProcessList
+    from securepc.agent.platform.linux.processes import Processes
     from securepc.agent.platform.linux.tree import TreeWatcher
+    from securepc.agent.platform.linux.whole import WholeWatcher
 
-    files = FilesCollector(context, [TreeWatcher], homes, name_of(os.getuid()))
-    return sifted(context, [files], homes)
+    processes = Processes()
+    watchers: list[Callable[[], Watcher]] = [TreeWatcher]
+    observers: list[Callable[[], Observer]] = [lambda: ProcessList(processes)]
+    if os.geteuid() == 0:
+        watchers.insert(0, lambda: WholeWatcher(processes, homes()))
+        observers.insert(0, lambda: ProcessEvents(processes))
+    return sifted(
+        context,
+        [
+            FilesCollector(context, watchers, homes, name_of(os.getuid())),
+            ProcessesCollector(context, observers),
+        ],
+        homes,
+    )

@@ -22,7 +22,7 @@ def name_of(uid: int) -> str:
 
 def homes() -> list[bytes]:
     """The home folders to watch: one's own, and as root those of all people too. Symbolic links resolved."""
-    found = [Path(os.path.expanduser("~"))]  # noqa: PTH111 - gives "~" where there is none, not an error
+    found = [Path(os.path.expanduser("~"))]
     if os.geteuid() == 0:
         found += [Path(p.pw_dir) for p in pwd.getpwall() if _FIRST <= p.pw_uid < _LAST]
     paths = [os.fsencode(path.resolve()) for path in found if path.is_dir()]

@@ -84,8 +84,8 @@ class TreeWatcher:
         """Processes are not known to inotify; some folders may not be watched."""
         sentences = [
             (
-                "管理者権限がないため、ホームフォルダー内のファイル操作のみを記録し、操作したプログラムは記録できません。",
-                "Without administrator rights only the home folder is watched, and programs are unknown.",
+                "ホームフォルダー内のファイルだけを記録し、操作したプログラムは分かりません(全体の記録には管理者権限が必要です)。",
+                "Only the home folder is watched, without programs (administrator rights are needed).",
             )
         ]
         if self._unwatched:
