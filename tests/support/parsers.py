@@ -20,7 +20,7 @@ from securepc.verify import trust
 from securepc.verify.trust import TrustError
 from securepc.verify.verdict import NotValid
 from securepc.wire import keys
-from securepc.wire.signed import batch, block, canonical, documents, evidence, leaf, pack
+from securepc.wire.signed import batch, block, canonical, documents, evidence, genesis, leaf, pack
 from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.documents import b64encode
 
@@ -193,7 +193,7 @@ def parsers() -> dict[str, Parser]:
         ),
         "proof": Parser(one_spelling(proof.parse, lambda found: found.encode()), ProofError, [_proof()]),
         "policy": Parser(trust.parse_policy, TrustError, [policy]),
-        "genesis": Parser(trust.parse_genesis, TrustError, [tiny.genesis()]),
+        "genesis": Parser(one_spelling(genesis.parse, lambda it: it.encode()), Malformed, [tiny.genesis()]),
         "check": Parser(_judge, NotValid, [packed]),
         "check.files": Parser(_judge_files, Malformed, [_seed_files()]),
         **_documents(),

@@ -15,7 +15,7 @@ from securepc.ledger import checkpoint as checkpoints
 from securepc.ledger import merkle, note
 from securepc.ledger.note import VerifierKey
 from securepc.verify.check import check
-from securepc.verify.trust import Genesis, Trust, parse_genesis, parse_policy
+from securepc.verify.trust import Trust, parse_genesis, parse_policy
 from securepc.verify.verdict import Verdict
 from securepc.wire.keys import SigningKey
 from securepc.wire.signed import batch as headers
@@ -24,6 +24,7 @@ from securepc.wire.signed import canonical, documents, evidence, pack
 from securepc.wire.signed import leaf as leaves
 from securepc.wire.signed.documents import b64encode
 from securepc.wire.signed.evidence import Batch, Device, Evidence, Placed, Proven, Range
+from securepc.wire.signed.genesis import Genesis
 
 START = 1_795_401_253_000_000  # 2026-11-23, microseconds
 
@@ -309,14 +310,7 @@ class TinyLog:
         return f"# 信頼するログ\nlog {self.vkey}\n{extra}".encode()
 
     def genesis(self) -> bytes:
-        return canonical.encode(
-            {
-                "chain": self.chain.hex(),
-                "created": START,
-                "format": "securepc/genesis/v1",
-                "key": b64encode(self.block_key.public),
-            }
-        )
+        return Genesis(self.chain, self.block_key.public, START).encode()
 
     def trust(self, *, genesis: bool = True, extra: str = "quorum none\n") -> Trust:
         known: Genesis | None = parse_genesis(self.genesis()) if genesis else None

@@ -11,7 +11,6 @@ every octet string stays distinct, and no character has a meaning but tab, space
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,14 +18,13 @@ from typing import NamedTuple
 
 from securepc.ledger import note
 from securepc.ledger.note import NoteError, VerifierKey
-from securepc.wire.signed import canonical, documents
+from securepc.wire.signed import genesis
 from securepc.wire.signed.canonical import Malformed
+from securepc.wire.signed.genesis import Genesis
 
 MAX_POLICY = 1_000_000
 MAX_LINES = 4_096
-MAX_GENESIS = 10_000
 POLICY, GENESIS = "policy", "genesis.json"
-GENESIS_FORMAT = "securepc/genesis/v1"
 _NUMBER = re.compile(r"[1-9][0-9]{0,5}")
 _SPACE = re.compile(r"[ \t]+")
 
@@ -61,14 +59,6 @@ class Policy(NamedTuple):
         return self.quorum in witnessed
 
 
-class Genesis(NamedTuple):
-    """The chain's handle, the key that signs its blocks, and the hash its first block names."""
-
-    chain: bytes
-    key: bytes
-    hash: bytes
-
-
 class Trust(NamedTuple):
     """All that verification starts from. `unused`: names of files in the folder that nothing here reads."""
 
@@ -90,8 +80,8 @@ def load(path: Path) -> Trust:
     if POLICY not in names:
         raise TrustError(f"{path} has no file named {POLICY}")
     policy = parse_policy(_read(path / POLICY, MAX_POLICY))
-    genesis = parse_genesis(_read(path / GENESIS, MAX_GENESIS)) if GENESIS in names else None
-    return Trust(policy, genesis, tuple(name for name in names if name not in (POLICY, GENESIS)))
+    given = parse_genesis(_read(path / GENESIS, genesis.MAX_GENESIS)) if GENESIS in names else None
+    return Trust(policy, given, tuple(name for name in names if name not in (POLICY, GENESIS)))
 
 
 def parse_policy(data: bytes) -> Policy:
@@ -117,23 +107,10 @@ def parse_genesis(data: bytes) -> Genesis:
     Raises:
         TrustError: any other bytes than the ledger wrote.
     """
-    fields = documents.record(
-        {
-            "chain": documents.handle,
-            "created": documents.time,
-            "format": lambda value: value == GENESIS_FORMAT,
-            "key": documents.KEY,
-        }
-    )
     try:
-        value = canonical.decode(data, limit=MAX_GENESIS)
+        return genesis.parse(data)
     except Malformed as error:
         raise TrustError(f"{GENESIS}: {error}") from None
-    if not fields(value):
-        raise TrustError(f"{GENESIS} is not a {GENESIS_FORMAT}")
-    return Genesis(
-        bytes.fromhex(value["chain"]), documents.b64decode(value["key"]), hashlib.sha256(data).digest()
-    )
 
 
 def _read(path: Path, limit: int) -> bytes:
