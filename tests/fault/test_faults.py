@@ -44,3 +44,12 @@ def test_the_ledger_survives_every_fault(library: Path, tmp_path: Path) -> None:
     assert {t.call for t in tries} >= {"create", "pwrite"}
     bad = [t for t in tries if t.error]
     assert not bad, f"{len(bad)} of {len(tries)}: {bad[0]}"
+
+
+@pytest.mark.timeout(1200)
+def test_setting_up_and_the_key_store_survive_every_fault(library: Path, tmp_path: Path) -> None:
+    tries = shim.sweep(library, HERE / "setup_workload.py", tmp_path / "setup")
+    print(shim.summary(tries))
+    assert {t.call for t in tries} >= {"create", "pwrite", "fsync", "rename"}
+    bad = [t for t in tries if t.error]
+    assert not bad, f"{len(bad)} of {len(tries)}: {bad[0]}"

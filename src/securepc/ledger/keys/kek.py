@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from nacl import pwhash
 
+from securepc.ledger.draft import drafted
 from securepc.wire.keys import hkdf
 from securepc.wire.signed.documents import b64decode, b64encode
 
@@ -115,25 +115,6 @@ def _read(path: Path) -> bytes:
 
 def _create_file(path: Path) -> None:
     """A new random key, on the disk before anything is wrapped by it. One that is there is kept."""
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        if path.stat().st_size == 32:
-            return
-        handle = os.open(path, os.O_WRONLY | os.O_TRUNC)
-    try:
-        os.write(handle, secrets.token_bytes(32))
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a new name in a folder durable, where the system can."""
-    if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    if not path.exists():
+        with drafted(path) as draft:
+            draft.write_bytes(secrets.token_bytes(32))

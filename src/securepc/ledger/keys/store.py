@@ -8,13 +8,14 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from nacl import bindings
 
 from securepc.ledger import checkpoint, note
+from securepc.ledger.draft import drafted, in_wal_mode
 from securepc.ledger.keys import kek as keks
 from securepc.ledger.keys.batches import TABLES as BATCH_TABLES
 from securepc.ledger.keys.batches import BatchKeys
@@ -56,28 +57,22 @@ def create_keys(path: Path, *, environ: Mapping[str, str] = os.environ, ask: Ask
         FileExistsError: there is a store already.
         KekError: no usable key-encryption key.
     """
-    if path.exists():
-        raise FileExistsError(str(path))
-    source, key = keks.choose(path.parent, environ, ask)
-    # Built aside and renamed: a store that exists is whole.
-    draft = path.with_name(path.name + ".new")
-    for leftover in (draft, draft.with_name(draft.name + "-wal"), draft.with_name(draft.name + "-shm")):
-        leftover.unlink(missing_ok=True)
-    draft.touch(mode=0o600)
-    db = _connect(draft)
-    db.execute("BEGIN IMMEDIATE")
-    for table in _TABLES:
-        db.execute(table)
-    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    db.execute(f"PRAGMA user_version = {FORMAT}")
-    known = [("kek", json.dumps(source).encode()), ("check", _wrap(key, _CHECK, _CHECK))]
-    db.executemany("INSERT INTO meta (name, value) VALUES (?, ?)", known)
-    made = [(name, _wrap(key, secrets.token_bytes(32), name.encode())) for name in ("identity", "block")]
-    db.executemany("INSERT INTO secrets (name, generation, wrapped) VALUES (?, 1, ?)", made)
-    db.execute("COMMIT")
-    db.close()  # the last connection empties the WAL into the file
-    draft.rename(path)
-    keks.sync_folder(path.parent)
+    with drafted(path) as draft:
+        source, key = keks.choose(path.parent, environ, ask)
+        with closing(_connect(draft)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            for table in _TABLES:
+                db.execute(table)
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {FORMAT}")
+            known = [("kek", json.dumps(source).encode()), ("check", _wrap(key, _CHECK, _CHECK))]
+            db.executemany("INSERT INTO meta (name, value) VALUES (?, ?)", known)
+            made = [
+                (name, _wrap(key, secrets.token_bytes(32), name.encode())) for name in ("identity", "block")
+            ]
+            db.executemany("INSERT INTO secrets (name, generation, wrapped) VALUES (?, 1, ?)", made)
+            db.execute("COMMIT")
+            in_wal_mode(db)
     return open_keys(path, environ=environ, ask=ask)
 
 
@@ -206,7 +201,6 @@ class KeyStore(BatchKeys):
 def _connect(path: Path) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode=rw"
     db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA secure_delete = ON")  # a destroyed key must not stay in a free page
     db.execute("PRAGMA busy_timeout = 10000")

@@ -45,15 +45,7 @@ def create_store(path: Path, genesis: Genesis) -> None:
     Raises:
         FileExistsError: there is one already.
     """
-    schema.create(path)
-    db = schema.connect(path)
-    try:
-        rows = [("genesis", genesis.encode()), ("head", genesis.hash)]
-        db.execute("BEGIN IMMEDIATE")
-        db.executemany("INSERT INTO meta (name, value) VALUES (?, ?)", rows)
-        db.execute("COMMIT")
-    finally:
-        db.close()
+    schema.create(path, {"genesis": genesis.encode(), "head": genesis.hash})
 
 
 def open_store(path: Path, *, floor: int = FLOOR) -> Store:

@@ -8,7 +8,10 @@ its leaves at once, place = index + shift, with the row of the smallest size abo
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
+
+from securepc.ledger.draft import drafted, in_wal_mode
 
 FORMAT = 1
 APPLICATION_ID = 0x53504331  # "SPC1"
@@ -41,25 +44,22 @@ TABLES = (
 )
 
 
-def create(path: Path) -> None:
-    """Make an empty store.
+def create(path: Path, values: dict[str, bytes]) -> None:
+    """Make an empty store with these values of its own.
 
     Raises:
         FileExistsError: there is a file already.
     """
-    path.touch(mode=0o600, exist_ok=False)
-    connection = connect(path)
-    try:
-        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("BEGIN IMMEDIATE")
+    with drafted(path) as draft, closing(connect(draft)) as db:
+        db.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        db.execute("BEGIN IMMEDIATE")
         for table in TABLES:
-            connection.execute(table)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {FORMAT}")
-        connection.execute("COMMIT")
-    finally:
-        connection.close()
+            db.execute(table)
+        db.executemany("INSERT INTO meta (name, value) VALUES (?, ?)", values.items())
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {FORMAT}")
+        db.execute("COMMIT")
+        in_wal_mode(db)
 
 
 def connect(path: Path) -> sqlite3.Connection:
