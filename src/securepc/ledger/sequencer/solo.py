@@ -24,6 +24,8 @@ INTERVAL = 1.0
 MAX_TRANSACTIONS = 2_048
 MAX_BYTES = 64 * 1024 * 1024
 """Most that a block takes, so that memory and the time to write it stay bounded."""
+_PAUSE = 0.05
+"""Seconds between two helpings of expired bodies: blocks come first."""
 
 _log = logging.getLogger(__name__)
 
@@ -78,12 +80,19 @@ class SoloSequencer:
         quiet_until = time.monotonic()
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._pending or self._closed)
+                if not self._pending and not self._closed and self._store.dropping:
+                    self._wake.wait(_PAUSE)
+                else:
+                    self._wake.wait_for(lambda: self._pending or self._closed)
                 while not self._closed and (left := quiet_until - time.monotonic()) > 0:
                     self._wake.wait(left)
                 batch = self._take()
+                closing = self._closed
             if not batch:
-                return
+                if closing:
+                    return
+                self._drop()
+                continue
             quiet_until = time.monotonic() + self._interval
             self._append(batch)
 
@@ -97,6 +106,14 @@ class SoloSequencer:
                 break
             batch.append(self._pending.popleft())
         return batch
+
+    def _drop(self) -> None:
+        """While nothing else is to do: let go of some of what expired."""
+        try:
+            self._store.drop_some()
+        except StoreError as error:
+            _log.error("bodies of expired months were not dropped: %s", error)
+            time.sleep(self._interval)
 
     def _append(self, batch: list[tuple[bytes, Future[Committed]]]) -> None:
         before = self._store.height

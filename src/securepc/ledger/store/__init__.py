@@ -10,13 +10,14 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from securepc.ledger import genesis as geneses
 from securepc.ledger.block import Block
 from securepc.ledger.genesis import Genesis
 from securepc.ledger.state import LogState, Registry, State, records
-from securepc.ledger.store import queries, schema, tiles, writer
+from securepc.ledger.store import expiry, queries, schema, tiles, writer
 from securepc.ledger.store.errors import StoreDamaged, StoreError, StoreFull, StoreLocked
 from securepc.ledger.store.lock import Lock
 from securepc.ledger.store.writer import is_batch
@@ -90,6 +91,7 @@ class Store:
         self.state = State(self, [self._load(row) for row in queries.logs(db)])
         self.state.settle()
         self._check()
+        self._sweep: expiry.Sweep | None = self._new_sweep()
 
     def close(self) -> None:
         """Close the file and let the next writer in."""
@@ -120,25 +122,61 @@ class Store:
         self._check_space(block)
         head = blocks.message_hash(block.leaf)
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            sql = "UPDATE meta SET value = ? WHERE name = 'head' AND value = ?"
-            if self._db.execute(sql, (head, block.header.previous)).rowcount != 1:
-                raise StoreDamaged("the head of the chain is not the block that this one builds on")
-            following = writer.write(self._db, block, self._numbers, self._next)
-            self._db.execute("COMMIT")
-        except BaseException as error:
+            with self._transaction():
+                sql = "UPDATE meta SET value = ? WHERE name = 'head' AND value = ?"
+                if self._db.execute(sql, (head, block.header.previous)).rowcount != 1:
+                    raise StoreDamaged("the head of the chain is not the block that this one builds on")
+                following = writer.write(self._db, block, self._numbers, self._next)
+        except BaseException:
             self._numbers.forget()
-            with contextlib.suppress(sqlite3.Error):
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-            if isinstance(error, (sqlite3.Error, OSError)):
-                raise self._translate(error) from error
             raise
         self._numbers.keep()
         self._next = following
         self.head, self.height, self.time = head, block.header.height, block.header.time
         block.state.settle()
         self.state = block.state
+        if expiry.ends_something(item.leaf for t in block.transactions for item in t.items):
+            self._sweep = self._new_sweep()
+
+    @property
+    def dropping(self) -> bool:
+        """Whether bodies of expired months may still have to be dropped."""
+        return self._sweep is not None
+
+    def drop_some(self) -> None:
+        """Drop some of the bodies that no month and no hold keeps any more.
+
+        Raises:
+            StoreFull, StoreError: none were dropped.
+        """
+        if self._sweep is None:
+            return
+        try:
+            with self._transaction():
+                more = self._sweep.step()
+        except BaseException:
+            self._sweep = self._new_sweep()
+            raise
+        if not more:
+            self._sweep = None
+
+    def _new_sweep(self) -> expiry.Sweep:
+        return expiry.Sweep(self._db, [(self._numbers.log(log.log), log) for log in self.state.logs()])
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All that is done inside is durable afterwards, or nothing of it is done."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            with contextlib.suppress(sqlite3.Error):
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+            if isinstance(error, (sqlite3.Error, OSError)):
+                raise self._translate(error) from error
+            raise
 
     def _load(self, row: queries.LogRow) -> LogState:
         known = [records.decode(data) for _, _, data in queries.records(self._db, row.no)]
