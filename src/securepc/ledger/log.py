@@ -20,7 +20,7 @@ from securepc.ledger.note import VerifierKey
 from securepc.ledger.snapshot import Snapshot, take
 from securepc.ledger.state import DeviceRecord, records
 from securepc.ledger.store import StoreError, is_batch, queries, schema, tiles
-from securepc.ledger.store.queries import LogRow
+from securepc.ledger.store.queries import LogRow, Run
 from securepc.wire.signed import batch as headers
 
 _CHUNK = 500
@@ -92,6 +92,10 @@ class LogReader:
     def sizes(self, log: bytes) -> list[int]:
         """The sizes at which checkpoints were signed, ascending."""
         return queries.sizes(self._db, self._no(log))
+
+    def runs(self, log: bytes, last: int) -> list[Run]:
+        """What each of the `last` blocks that touched a log brought it, newest first."""
+        return queries.last_runs(self._db, self._no(log), last)
 
     def leaf(self, log: bytes, index: int) -> bytes:
         """One leaf."""

@@ -7,7 +7,8 @@ indexes nor the checkpoints. Signatures, hashes, rules and counts all have to co
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from securepc.ledger.fsck import structure
@@ -24,6 +25,7 @@ def check(
     path: Path,
     *,
     trusted: Genesis | None = None,
+    log_keys: Mapping[bytes, bytes] | None = None,
     keys: KeyStore | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
@@ -31,6 +33,7 @@ def check(
 
     Args:
         trusted: the genesis that the store must be of; else its own is taken and named as unchecked.
+        log_keys: the public keys that must have signed the checkpoints of logs, by log handle.
         keys: where the batches' keys must be.
         progress: called with the blocks done and to do.
 
@@ -40,30 +43,17 @@ def check(
     if not path.is_file():
         raise FileNotFoundError(str(path))
     report = Report()
-    if trusted is None:
-        report.not_checked.append("that this is the chain you mean: no genesis was given to compare with")
-    if keys is None:
-        report.not_checked.append("the keys of the batches: no key store was given")
+    given = {"genesis": trusted, "log-keys": log_keys, "keys": keys}
+    report.not_checked = [name for name, value in given.items() if value is None]
     try:
-        _check(path, report, trusted, keys, progress)
+        with closing(schema.connect_readonly(path)) as db:
+            db.execute("BEGIN")
+            if structure.check(db, path, report):
+                Replay(db, report, log_keys, keys, progress).run(trusted)
     except TooMany:
-        report.stopped = True
-    except sqlite3.Error as error:
-        report.findings.append(Finding("the file", f"cannot be read: {error}"))
+        report.not_checked.append("more")
+    except Exception as error:  # what damaged bytes lead to has no bounds; whatever it is, it is a finding
+        detail = str(error) if isinstance(error, sqlite3.Error) else f"{type(error).__name__}: {error}"
+        report.findings.append(Finding("chain.sqlite", "unreadable", detail))
+        report.not_checked.append("rest")
     return report
-
-
-def _check(
-    path: Path,
-    report: Report,
-    trusted: Genesis | None,
-    keys: KeyStore | None,
-    progress: Callable[[int, int], None],
-) -> None:
-    db = schema.connect_readonly(path)
-    try:
-        db.execute("BEGIN")
-        if structure.check(db, path, report):
-            Replay(db, report, keys, progress).run(trusted)
-    finally:
-        db.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from securepc.ledger import checkpoint
 from securepc.ledger.checkpoint import Checkpoint
@@ -21,11 +21,17 @@ class Contents:
     """Compares as the replay goes, and counts, so that rows too many are found at the end."""
 
     def __init__(
-        self, db: sqlite3.Connection, report: Report, logs: dict[int, LogRow], keys: KeyStore | None
+        self,
+        db: sqlite3.Connection,
+        report: Report,
+        logs: dict[int, LogRow],
+        log_keys: Mapping[bytes, bytes] | None,
+        keys: KeyStore | None,
     ) -> None:
         self._db = db
         self._report = report
         self._rows = {row.log: row for row in logs.values()}
+        self._log_keys = log_keys
         self._keys = keys
         self._devices: dict[tuple[int, bytes], int] = {}
         self._tiles: dict[tuple[int, int, int], bytearray] = {}
@@ -38,7 +44,7 @@ class Contents:
         self._report.leaves += 1
         if not is_batch(leaf):
             if body is not None:
-                self._report.wrong(f"place {place}", "a body of what is no batch")
+                self._report.wrong(f"place {place}", "stray-body")
         elif body is None:
             self._report.dropped += 1
             if self._dropped and self._dropped[-1][1] == place:
@@ -51,18 +57,18 @@ class Contents:
     def log(self, log: LogState, height: int, shift: int) -> None:
         """A log after a block that touched it."""
         row = self._rows[log.log]
-        where = f"log {log.log.hex()} at size {log.size}"
+        where = f"log {log.log.hex()} size {log.size}"
         sql = "SELECT height, shift, signature FROM checkpoints WHERE log = ? AND size = ?"
         found = self._db.execute(sql, (row.no, log.size)).fetchone()
         if found is None:
-            self._report.wrong(where, "its checkpoint is missing")
+            self._report.wrong(where, "checkpoint-missing")
         else:
             self._report.checkpoints += 1
-            self._report.expect(found[0], height, where, "its checkpoint names another block")
-            self._report.expect(found[1], shift, where, "its checkpoint leads to other leaves")
+            self._report.expect(found[0], height, where, "checkpoint", "height")
+            self._report.expect(found[1], shift, where, "checkpoint", "shift")
             text = Checkpoint(checkpoint.origin_of(log.log), log.size, log.frontier.root()).text
             if not isinstance(found[2], bytes) or not signatures.verify(row.key, text.encode(), found[2]):
-                self._report.wrong(where, "the signature of its checkpoint does not verify")
+                self._report.wrong(where, "signature")
         self._grow(log, row.no)
         for (device, epoch), (index, leaf) in log.recent.items():
             self._batch(row, device, epoch, index, leaf)
@@ -71,8 +77,8 @@ class Contents:
         """After the last block."""
         report = self._report
         values = dict(self._db.execute("SELECT name, value FROM meta"))
-        report.expect(sorted(values), ["genesis", "head"], "the store", "has values that it should not have")
-        report.expect(values.get("head"), head, "the head", "is not the last block")
+        report.expect(sorted(values), ["genesis", "head"], "table meta", "values")
+        report.expect(values.get("head"), head, "table meta", "head")
         for log in state.logs():
             self._final(log)
         for (no, level, n), hashes in self._tiles.items():
@@ -93,24 +99,18 @@ class Contents:
         }
         for table, count in counts.items():
             found = self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - our names
-            report.expect(found, count, f"table {table}", f"has {found} rows; the chain leads to {count}")
+            report.expect(found, count, f"table {table}", "count", f"{found} rows ≠ {count}")
 
     def _final(self, log: LogState) -> None:
         row, where = self._rows[log.log], f"log {log.log.hex()}"
-        self._report.expect(row.size, log.size, where, "its size is not that of the chain")
-        self._report.expect(row.root, log.frontier.root(), where, "its root is not that of the chain")
-        self._report.expect(row.registry, log.registry.root(), where, "its registry's root is another")
+        self._report.expect(row.size, log.size, where, "log", "size")
+        self._report.expect(row.root, log.frontier.root(), where, "log", "root")
+        self._report.expect(row.registry, log.registry.root(), where, "log", "registry")
         found = {(kind, name): data for kind, name, data in queries.records(self._db, row.no)}
         for kind, name, data in log.registry.encoded():
-            what = f"its record {kind} {name}".rstrip()
-            self._report.expect(found.get((kind, name)), data, where, f"{what} is not that of the chain")
-        if self._keys is not None:
-            try:
-                public = self._keys.log_key(log.log).public
-            except KeyError:
-                self._report.wrong(where, "the key store has no key for its checkpoints")
-            else:
-                self._report.expect(row.key, public, where, "its checkpoint key is not the key store's")
+            self._report.expect(found.get((kind, name)), data, where, "record", f"{kind} {name}".rstrip())
+        if self._log_keys is not None:
+            self._report.expect(row.key, self._log_keys.get(log.log), where, "log-key")
 
     def _grow(self, log: LogState, no: int) -> None:
         for level, index, head in log.grown:
@@ -123,22 +123,22 @@ class Contents:
 
     def _compare_tile(self, no: int, level: int, n: int, hashes: bytearray) -> None:
         found = queries.tile(self._db, no, level, n)
-        where = f"tile {level}/{n} of log number {no}"
-        self._report.expect(found, bytes(hashes), where, "has other hashes than the log's leaves")
+        where = f"log number {no} tile {level}/{n}"
+        self._report.expect(found, bytes(hashes), where, "tile")
         self._report.tiles += 1
 
     def _batch(self, row: LogRow, device: bytes, epoch: int, index: int, leaf: bytes) -> None:
-        where = f"leaf {index} of log {row.log.hex()}"
+        where = f"log {row.log.hex()} leaf {index}"
         number = self._devices.get((row.no, device))
         if number is None:
             number = queries.device(self._db, row.no, device)
             if number is None:
-                self._report.wrong(where, "its device has no number")
+                self._report.wrong(where, "index")
                 return
             self._devices[row.no, device] = number
         sql = "SELECT leaf FROM batches WHERE device = ? AND epoch = ?"
         found = self._db.execute(sql, (number, epoch)).fetchone()
-        self._report.expect(found, (index,), where, "the index of batches does not lead to it")
+        self._report.expect(found, (index,), where, "index")
         self._batches += 1
         if self._keys is not None:
             self._check_key(self._keys, row.log, index, leaf)
@@ -163,14 +163,12 @@ class Contents:
             parts = retention.droppable(log)
             for handle, index in self._keyless:
                 if handle == log.log and not any(index in part for part in parts):
-                    self._report.wrong(
-                        f"leaf {index} of log {handle.hex()}", "the key store has no key for it"
-                    )
+                    self._report.wrong(f"log {handle.hex()} leaf {index}", "key-missing")
             for part in parts:
                 runs = queries.runs(self._db, self._rows[log.log].no, part.start, part.stop)
                 free += [(run.start + run.shift, run.stop + run.shift) for run in runs]
         for place in _outside(self._dropped, sorted(free)):
-            self._report.wrong(f"place {place}", "the body is missing, and its month has not expired")
+            self._report.wrong(f"place {place}", "body-missing")
 
 
 def _outside(parts: list[list[int]], allowed: list[tuple[int, int]]) -> Iterator[int]:

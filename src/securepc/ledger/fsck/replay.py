@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 from securepc.ledger import genesis as geneses
@@ -39,6 +39,11 @@ class History:
 class Broken(Exception):
     """The replay cannot go on: what follows depends on what is missing."""
 
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail
+
 
 class Replay:
     """One audit, inside one read transaction."""
@@ -47,6 +52,7 @@ class Replay:
         self,
         db: sqlite3.Connection,
         report: Report,
+        log_keys: Mapping[bytes, bytes] | None,
         keys: KeyStore | None,
         progress: Callable[[int, int], None],
     ) -> None:
@@ -55,7 +61,7 @@ class Replay:
         self._progress = progress
         self._logs = {row.no: row for row in queries.logs(db)}
         self._state = State(History(db))
-        self._contents = Contents(db, report, self._logs, keys)
+        self._contents = Contents(db, report, self._logs, log_keys, keys)
         self._place = 0
 
     def run(self, trusted: Genesis | None) -> None:
@@ -69,7 +75,12 @@ class Replay:
             try:
                 header = self._block(height, genesis, head, time)
             except Broken as broken:
-                self._report.wrong(f"block {height}", f"{broken}; what comes after was not checked")
+                self._report.wrong(f"block {height}", broken.code, broken.detail)
+                self._report.not_checked.append("rest")
+                return
+            except sqlite3.Error as error:
+                self._report.wrong(f"block {height}", "unreadable", str(error))
+                self._report.not_checked.append("rest")
                 return
             row = queries.block(self._db, height)
             assert row is not None
@@ -82,10 +93,10 @@ class Replay:
         try:
             genesis = geneses.parse(queries.meta(self._db, "genesis"))
         except (KeyError, Malformed, TypeError) as error:
-            self._report.wrong("the genesis", str(error))
+            self._report.wrong("genesis", "genesis", str(error))
             return None
         if trusted is not None and genesis != trusted:
-            self._report.wrong("the genesis", "is not the one that is trusted: this is another chain")
+            self._report.wrong("genesis", "other-chain")
             return None
         return genesis
 
@@ -94,57 +105,53 @@ class Replay:
             "SELECT first, layout, leaf FROM blocks WHERE height = ?", (height,)
         ).fetchone()
         if row is None:
-            raise Broken("is missing")
+            raise Broken("block-missing")
         first, layout, leaf = row
         where = f"block {height}"
         header = self._header(leaf, genesis)
-        self._report.expect(header.chain, genesis.chain, where, "is of another chain")
-        self._report.expect(header.height, height, where, "names another height")
-        self._report.expect(header.previous, previous, where, "does not name the block before it")
+        self._report.expect(header.chain, genesis.chain, where, "chain")
+        self._report.expect(header.height, height, where, "height")
+        self._report.expect(header.previous, previous, where, "previous")
         if header.time <= time:
-            self._report.wrong(where, "its time is not later than that of the block before it")
-        self._report.expect(first, self._place, where, "does not begin where the block before it ended")
+            self._report.wrong(where, "time")
+        self._report.expect(first, self._place, where, "first")
         transactions = self._transactions(layout)
-        self._report.expect(
-            transactions_root(transactions),
-            header.transactions,
-            where,
-            "has other transactions than it names",
-        )
+        root = transactions_root(transactions)
+        self._report.expect(root, header.transactions, where, "transactions")
         if any(after.log < before.log for before, after in pairwise(transactions)):
-            self._report.wrong(where, "its transactions are not in the order of their logs")
+            self._report.wrong(where, "order")
         self._apply(transactions, header)
         return header
 
     def _header(self, leaf: object, genesis: Genesis) -> BlockHeader:
         if not isinstance(leaf, bytes):
-            raise Broken("is not a leaf")
+            raise Broken("block", "not a blob")
         try:
             body = leaves.body_of(leaf, blocks.KIND, genesis.key, signatures.verify)
             return blocks.parse(body)
         except Malformed as error:
-            raise Broken(str(error)) from None
+            raise Broken("block", str(error)) from None
 
     def _transactions(self, layout: object) -> list[Transaction]:
         try:
             pairs = schema.unpack_layout(layout if isinstance(layout, bytes) else b"?")
         except ValueError as error:
-            raise Broken(str(error)) from None
+            raise Broken("layout", str(error)) from None
         found = []
         for no, count in pairs:
             if no not in self._logs:
-                raise Broken(f"has a transaction of log number {no}, which is not there")
+                raise Broken("layout", f"log number {no}")
             rows = queries.places(self._db, self._place, self._place + count)
             if len(rows) != count or not count:
-                raise Broken(f"leaves are missing at place {self._place}")
+                raise Broken("leaves")
             if not all(isinstance(leaf, bytes) and isinstance(body, bytes | None) for leaf, body in rows):
-                raise Broken(f"a leaf or body at place {self._place} is no blob")
+                raise Broken("leaves")
             for place, (leaf, body) in enumerate(rows, self._place):
                 self._contents.leaf(place, leaf, body)
             found.append(Transaction(self._logs[no].log, [Item(leaf, body or b"") for leaf, body in rows]))
             self._place += count
         if not found:
-            raise Broken("has no transactions")
+            raise Broken("layout", "empty")
         return found
 
     def _apply(self, transactions: list[Transaction], header: BlockHeader) -> None:
@@ -153,9 +160,9 @@ class Replay:
             try:
                 state.apply(transaction, header.time, dropped=True)
             except Refused as refused:
-                raise Broken(f"the rules refuse a transaction: {refused}") from None
+                raise Broken("refused", str(refused)) from None
         if state.root() != header.state:
-            raise Broken("its transactions lead to another state than it names")
+            raise Broken("state")
         counts: dict[bytes, int] = {}
         starts: dict[bytes, int] = {}
         place = self._place - sum(len(t.items) for t in transactions)

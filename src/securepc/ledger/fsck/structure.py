@@ -27,10 +27,10 @@ def check(db: sqlite3.Connection, path: Path, report: Report) -> bool:
     _check_header(path, report)
     for row in db.execute("PRAGMA integrity_check"):
         if row[0] != "ok":
-            report.wrong("SQLite's integrity check", str(row[0]))
+            report.wrong("chain.sqlite", "sqlite", str(row[0]))
     found = dict(db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
     wanted = {table.split()[2]: table for table in schema.TABLES}
-    return report.expect(found, wanted, "the tables", "are not those of a ledger store")
+    return report.expect(found, wanted, "chain.sqlite", "tables")
 
 
 def _check_header(path: Path, report: Report) -> None:
@@ -40,4 +40,4 @@ def _check_header(path: Path, report: Report) -> None:
         return  # all is in the WAL still
     for offset, constant in _CONSTANTS.items():
         found = header[offset : offset + len(constant)]
-        report.expect(found, constant, f"byte {offset} of the file", "is not that of a ledger store's header")
+        report.expect(found, constant, f"chain.sqlite byte {offset}", "header")

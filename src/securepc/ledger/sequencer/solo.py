@@ -119,11 +119,18 @@ class SoloSequencer:
         before = self._store.height
         try:
             outcomes = chain.append(self._store, self._signers, [data for data, _ in batch], self._now())
-        except Exception as error:
-            level = logging.ERROR if isinstance(error, StoreError) else logging.CRITICAL
-            _log.log(level, "no block was written: %s", error, exc_info=level == logging.CRITICAL)
+        except StoreError as error:
+            _log.error("no block was written: %s", error)
             for _, future in batch:
                 _answer(future, error)
+            return
+        except Exception as error:
+            # A fault of ours, which one transaction brought out: the others shall not suffer for it.
+            _log.critical("no block was written", exc_info=error)
+            for one in batch if len(batch) > 1 else ():
+                self._append([one])
+            if len(batch) == 1:
+                _answer(batch[0][1], error)
             return
         for (_, future), outcome in zip(batch, outcomes, strict=True):
             _answer(future, outcome)

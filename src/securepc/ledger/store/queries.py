@@ -94,6 +94,15 @@ def runs(db: sqlite3.Connection, no: int, start: int, stop: int) -> Iterator[Run
             return
 
 
+def last_runs(db: sqlite3.Connection, no: int, count: int) -> list[Run]:
+    """The newest runs of a log, newest first."""
+    sql = "SELECT size, height, shift FROM checkpoints WHERE log = ? ORDER BY size DESC LIMIT ?"
+    rows = db.execute(sql, (no, count + 1)).fetchall()
+    starts = [size for size, _, _ in rows[1:]] + [0]
+    found = [Run(start, size, at, shift) for (size, at, shift), start in zip(rows, starts, strict=True)]
+    return found[:count]
+
+
 def run(db: sqlite3.Connection, no: int, index: int) -> Run:
     """The run that holds one leaf; KeyError where the log has no such leaf."""
     for found in runs(db, no, index, index + 1):
