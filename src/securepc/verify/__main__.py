@@ -142,5 +142,17 @@ def _print(lines: Iterable[str], out: TextIO) -> None:
             print(line.encode(encoding, "backslashreplace").decode(encoding), file=out)
 
 
+def _exit_status() -> int:
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads (`head`, a pager) has seen enough. The verdict stands in what was printed first; the
+        # status must not claim more than was said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNUSABLE
+    return status
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_exit_status())

@@ -81,7 +81,7 @@ class _Check:
     def _run(self, stream: BinaryIO) -> Verdict:
         # (1): the file is a pack in its one spelling
         self._step = 1
-        with _malformed_in("the file"):
+        with _malformed_in("the zip"):
             reader = Reader(stream)
         with _malformed_in("evidence.json"):
             content = evidence.decode(reader.evidence)

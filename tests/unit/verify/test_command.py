@@ -229,6 +229,20 @@ def test_it_runs_as_a_module(case: Case) -> None:
     assert ran.returncode == 2
 
 
+def test_a_reader_that_goes_away(case: Case) -> None:
+    index = case.tiny.seal(case.device, case.tiny.events(case.device, 2_000))
+    case.file.write_bytes(case.tiny.evidence({index: None}).zip())
+    program = [sys.executable, "-m", "securepc.verify", str(case.file), "--trust", str(case.trust)]
+    ran = subprocess.Popen(
+        program, env={"PYTHONPATH": str(SOURCE)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert ran.stdout and ran.stderr
+    assert ran.stdout.readline().decode().startswith("有効です")
+    ran.stdout.close()
+    assert (ran.wait(30), ran.stderr.read()) == (2, b"")
+    ran.stderr.close()
+
+
 def test_the_same_as_a_command_of_securepc(case: Case) -> None:
     from click.testing import CliRunner
 
