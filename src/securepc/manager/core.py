@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from securepc.manager.devices.enrolment import Enrolments
     from securepc.manager.devices.presence import Presence
     from securepc.manager.devices.service import Devices
+    from securepc.manager.evidence.service import EvidenceService
     from securepc.manager.health.service import Health
     from securepc.manager.ingest.opener import Opener
     from securepc.manager.ingest.service import Ingest
@@ -49,6 +50,7 @@ class Manager:
     audit: AuditWorker
     devices: Devices
     enrolments: Enrolments
+    evidence: EvidenceService
     health: Health
     ingest: Ingest
     opener: Opener

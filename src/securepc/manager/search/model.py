@@ -109,7 +109,12 @@ class Hit(NamedTuple):
     result: str
     sealed: bool
     data: str  # JSON text of its data; "null" for an entry that is not an event in our spelling
-    entry: bytes  # its exact bytes
+    entry: bytes  # its exact bytes; empty for a row that stands for a batch that can't be read
+
+    @property
+    def is_entry(self) -> bool:
+        """Whether this is an entry, not the row that says that a batch can't be read."""
+        return bool(self.entry)
 
     @property
     def id(self) -> str:

@@ -38,7 +38,7 @@ SCHEMA = pa.schema(
         ("shape", pa.string()),  # null: `raw` holds the entry
         ("words", pa.string()),  # the values of its data, joined by U+001F
         ("folded", pa.string()),  # NFKC of words, where it differs
-        ("raw", pa.binary()),
+        ("raw", pa.binary()),  # the entry where it is not in our spelling; empty: a batch that can't be read
     ]
 )
 COLUMNS = tuple(SCHEMA.names)
@@ -110,7 +110,7 @@ def of_unreadable(source: Source, header: BatchHeader, reason: str) -> pa.Record
     data = {"device": source.device, "leaf": source.leaf, "reason": reason}
     shapes, words = shape.take_apart([{**data, "first": header.first, "last": header.last}])
     row = _Row(UNREADABLE, header.sealed_at, header.sealed_up, header.boot.hex(), result="failed")
-    return _batch(source, [row], shapes, words)
+    return _batch(source, [row], shapes, words, b"")
 
 
 def joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
@@ -170,11 +170,9 @@ def _texts(values: Sequence[str | None]) -> pa.Array:
 
 
 def entry_text(row: dict[str, Any]) -> bytes:
-    """The exact bytes of the entry that a row (with at least the columns of an event) was made of."""
-    if row["shape"] is None:
-        raw = row["raw"]
-        assert isinstance(raw, bytes)
-        return raw
+    """The exact bytes of the entry that a row was made of; none where it stands for an unreadable batch."""
+    if row["raw"] is not None:
+        return bytes(row["raw"])
     data = data_text(row)
     return _encoder.encode(
         _Text(

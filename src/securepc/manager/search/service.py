@@ -44,7 +44,7 @@ class SearchService:
     def entry(self, log: bytes, entry: EntryId) -> Hit | None:
         """One entry; None where the agency has none of this name, or its batch is unreadable."""
         found = self.between(log, entry.device, entry.sequence, entry.sequence)
-        return next((hit for hit in found if hit.kind != rows.UNREADABLE), None)
+        return next((hit for hit in found if hit.is_entry), None)
 
     def between(self, log: bytes, device: bytes, first: int, last: int) -> list[Hit]:
         """A device's entries with these sequence numbers, by number: an entry's surroundings."""

@@ -1,0 +1,93 @@
+"""Why evidence can't be made, as a word for programs and a sentence for people."""
+
+from __future__ import annotations
+
+from securepc.manager.errors import ApiError
+
+
+def nothing() -> ApiError:
+    """The selection is empty."""
+    return ApiError(
+        404,
+        "nothing-found",
+        "条件に合うエントリーがありません。検索条件を確かめてください。",
+        "No entry matches. Check the conditions.",
+    )
+
+
+def no_such_entry(entry: str) -> ApiError:
+    """An entry that the agency does not have."""
+    return ApiError(
+        404,
+        "no-such-entry",
+        f"エントリー {entry} はありません。",
+        f"There is no entry {entry}.",
+        entry=entry,
+    )
+
+
+def not_sealed(name: str, count: int, seconds: float) -> ApiError:
+    """A device did not seal in time."""
+    return ApiError(
+        409,
+        "not-sealed",
+        f"端末「{name}」のエントリー{count}件がまだ封印されていません({seconds:.0f}秒待ちました)。"
+        "端末がネットワークにつながっていることを確かめ、しばらくしてからもう一度実行してください。",
+        f"{count} entries of the device “{name}” are not sealed yet (waited {seconds:.0f} seconds). "
+        "Check that the device is online and try again in a while.",
+        retry_after=60,
+    )
+
+
+def beyond(name: str, last: int) -> ApiError:
+    """A range that goes beyond what the device has sent."""
+    return ApiError(
+        404,
+        "beyond",
+        f"端末「{name}」から届いているエントリーは {last} 番までです。",
+        f"The entries of the device “{name}” end at number {last}.",
+        last=last,
+    )
+
+
+def expired(entry: str) -> ApiError:
+    """The content was destroyed when its time was over."""
+    return ApiError(
+        410,
+        "expired",
+        f"エントリー {entry} は保管期間が終わり、内容は廃棄されたため、証拠にできません。",
+        f"Entry {entry} is past its retention: its content was destroyed and can't be disclosed any more.",
+        entry=entry,
+    )
+
+
+def redacted(entry: str) -> ApiError:
+    """The content was taken out."""
+    return ApiError(
+        410,
+        "redacted",
+        f"エントリー {entry} は承認を受けて墨消しされたため、証拠にできません。",
+        f"Entry {entry} was redacted with approval: it can't be disclosed.",
+        entry=entry,
+    )
+
+
+def unreadable(entry: str, reason: str) -> ApiError:
+    """The device sealed something that does not open."""
+    return ApiError(
+        409,
+        "unreadable",
+        f"エントリー {entry} を含むバッチは開けないため、証拠にできません(理由: {reason})。",
+        f"The batch with entry {entry} does not open, so it can't be disclosed (reason: {reason}).",
+        entry=entry,
+    )
+
+
+def too_large() -> ApiError:
+    """More than a pack can hold."""
+    return ApiError(
+        413,
+        "too-large",
+        "一つの証拠パックに入る量を超えています。期間を分けてください。",
+        "This is more than one evidence pack can hold. Split the period.",
+    )

@@ -1,0 +1,201 @@
+"""Make evidence packs: of chosen entries, of what a search finds, of all that a device recorded in a range.
+
+1. What is asked for and not sealed yet is sealed: the devices are ordered to, and waited for.
+2. One snapshot of the ledger is taken, which covers it all.
+3. The pack is written from that snapshot, batch by batch.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from securepc.manager.evidence import refusals
+from securepc.manager.evidence.collect import Collector
+from securepc.manager.search.model import EntryId, Query
+from securepc.wire.signed import batch as headers
+from securepc.wire.signed import pack
+from securepc.wire.signed.canonical import MAX_INTEGER, Malformed
+from securepc.wire.signed.evidence import Range
+
+if TYPE_CHECKING:
+    from securepc.manager.core import Manager
+
+SEAL_SECONDS = 15.0
+"""How long devices are waited for. An agent that is online has its batch on the ledger in two."""
+_ASK_AGAIN = 2.0
+_LOOK = 0.05
+
+
+class Made(NamedTuple):
+    """How many entries a pack has, and how many unreadable batches a search found that can't be in it."""
+
+    entries: int
+    left_out: int = 0
+
+
+class EvidenceService:
+    """At `manager.evidence`. Thread-safe."""
+
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+        self._one_at_a_time = threading.Lock()  # a pack takes a core and a file of its size
+
+    def of_entries(self, log: bytes, entries: Iterable[EntryId], stream: BinaryIO) -> Made:
+        """Write the evidence of chosen entries to a seekable stream.
+
+        Raises:
+            ApiError: see `refusals`.
+        """
+        wanted: defaultdict[bytes, set[int]] = defaultdict(set)
+        for entry in entries:
+            if entry.sequence < 1:
+                raise refusals.no_such_entry(str(entry))
+            wanted[entry.device].add(entry.sequence)
+        if not wanted:
+            raise refusals.nothing()
+        self._sealed_up_to(log, {device: max(numbers) for device, numbers in wanted.items()})
+        collector = self._collector(log)
+        leaves = _merged(self._leaves_of(log, device, numbers) for device, numbers in wanted.items())
+        self._write(collector, leaves, None, stream)
+        return Made(sum(map(len, wanted.values())))
+
+    def of_query(self, log: bytes, query: Query, stream: BinaryIO) -> Made:
+        """Write the evidence of all entries that a search finds; see `of_entries`."""
+        leaves: defaultdict[int, set[int]] = defaultdict(set)
+        provisional: defaultdict[bytes, set[int]] = defaultdict(set)
+        left_out = 0
+        for hit in self._manager.search.search(log, query):
+            if not hit.is_entry:
+                left_out += 1
+            elif hit.leaf is None:
+                provisional[bytes.fromhex(hit.device)].add(hit.sequence)
+            else:
+                leaves[hit.leaf].add(hit.sequence)
+        if not leaves and not provisional:
+            raise refusals.nothing()
+        self._sealed_up_to(log, {device: max(numbers) for device, numbers in provisional.items()})
+        collector = self._collector(log)
+        found = (self._leaves_of(log, device, numbers) for device, numbers in provisional.items())
+        wanted = _merged([leaves, *found])
+        self._write(collector, wanted, None, stream)
+        return Made(sum(map(len, wanted.values())), left_out)
+
+    def of_range(self, log: bytes, claim: Range, stream: BinaryIO) -> Made:
+        """Write the evidence of all of a device's entries from first to last; see `of_entries`."""
+        known = self._known(log, claim.device)
+        if not 1 <= claim.first <= claim.last <= known:
+            name = self._manager.devices.names(log).get(claim.device, claim.device.hex())
+            raise refusals.beyond(name, known)
+        self._sealed_up_to(log, {claim.device: claim.last})
+        collector = self._collector(log)
+        reader = self._manager.log
+        ends = reader.batches(log, claim.device, claim.first, claim.first)
+        ends += reader.batches(log, claim.device, claim.last, claim.last)
+        assert len(ends) == 2, "both ends are sealed"
+        first, last = (headers.of_leaf(reader.leaf(log, index)) for index in ends)
+        leaves: dict[int, set[int] | None] = {}
+        # Empty batches, too: every batch names the one before it, and so none can be missing.
+        for epoch in range(first.epoch, last.epoch + 1):
+            index = reader.batch(log, claim.device, epoch)
+            assert index is not None, "epochs follow each other"
+            leaves[index] = None
+        for index, header in zip(ends, (first, last), strict=True):
+            inside = range(max(header.first, claim.first), min(header.last, claim.last) + 1)
+            leaves[index] = set(inside) if len(inside) < header.size else None
+        self._write(collector, leaves, claim, stream)
+        return Made(claim.last - claim.first + 1)
+
+    def range_of_times(self, log: bytes, device: bytes, start: int | None, end: int | None) -> Range:
+        """The smallest range that has all of a device's entries of a period by its own clock.
+
+        Raises:
+            ApiError: `nothing-found`.
+        """
+        query = Query(start=start, end=end, devices=(device.hex(),))
+        numbers = [hit.sequence for hit in self._manager.search.search(log, query)]
+        if not numbers:
+            raise refusals.nothing()
+        return Range(device, min(numbers), max(numbers))
+
+    def _collector(self, log: bytes) -> Collector:
+        return Collector(self._manager.log, self._manager.keys, log)
+
+    def _write(
+        self,
+        collector: Collector,
+        leaves: Mapping[int, set[int] | None],
+        claim: Range | None,
+        stream: BinaryIO,
+    ) -> None:
+        try:
+            with self._one_at_a_time:
+                made = collector.collect(leaves, claim)
+                pack.write(stream, made.evidence, made.checkpoint, made.lines)
+        except Malformed:
+            raise refusals.too_large() from None
+
+    def _leaves_of(self, log: bytes, device: bytes, numbers: Iterable[int]) -> dict[int, set[int]]:
+        """The batches that hold these entries of a device."""
+        found: dict[int, set[int]] = {}
+        last = 0
+        for number in sorted(numbers):
+            if number > last:
+                (index,) = self._manager.log.batches(log, device, number, number)
+                last = headers.of_leaf(self._manager.log.leaf(log, index)).last
+                found[index] = set()
+            found[index].add(number)
+        return found
+
+    def _sealed_up_to(self, log: bytes, wanted: Mapping[bytes, int]) -> None:
+        """Have these devices seal until these sequence numbers are on the ledger.
+
+        Raises:
+            ApiError: `no-such-entry` or `not-sealed`.
+        """
+        missing = {device: last for device, last in wanted.items() if last > self._sealed(log, device)}
+        for device, last in missing.items():
+            if not self._is_announced(log, device, last):
+                raise refusals.no_such_entry(str(EntryId(device, last)))
+        until = time.monotonic() + SEAL_SECONDS
+        asked = 0.0
+        while missing:
+            now = time.monotonic()
+            if now > until:
+                device = next(iter(missing))
+                name = self._manager.devices.names(log).get(device, device.hex())
+                raise refusals.not_sealed(name, missing[device] - self._sealed(log, device), SEAL_SECONDS)
+            if now - asked > _ASK_AGAIN:
+                asked = now
+                for device in missing:
+                    self._order_seal(device)
+            time.sleep(_LOOK)
+            missing = {device: last for device, last in missing.items() if last > self._sealed(log, device)}
+
+    def _order_seal(self, device: bytes) -> None:
+        if not self._manager.audit.seal_now(device):
+            self._manager.ingest.orders.seal(device)
+
+    def _sealed(self, log: bytes, device: bytes) -> int:
+        record = self._manager.log.device(log, device)
+        return 0 if record is None else record.sequence
+
+    def _known(self, log: bytes, device: bytes) -> int:
+        """The last sequence number of a device that was announced or sealed."""
+        sealed = self._sealed(log, device)
+        announced = self._manager.search.between(log, device, sealed + 1, MAX_INTEGER)
+        return max([sealed, *(hit.sequence for hit in announced if hit.is_entry)])
+
+    def _is_announced(self, log: bytes, device: bytes, number: int) -> bool:
+        return self._manager.search.entry(log, EntryId(device, number)) is not None
+
+
+def _merged(parts: Iterable[Mapping[int, set[int]]]) -> dict[int, set[int]]:
+    merged: dict[int, set[int]] = {}
+    for part in parts:
+        for index, numbers in part.items():
+            merged.setdefault(index, set()).update(numbers)
+    return merged
