@@ -20,12 +20,16 @@ __all__ = ["clock", "collectors", "machine"]
 def collectors(context: Context) -> list[Collector]:
     """Every collector for Linux, not yet started."""
     from securepc.agent.collect.files import FilesCollector
+    from securepc.agent.collect.network import NetworkCollector
     from securepc.agent.collect.processes import ProcessesCollector
+    from securepc.agent.collect.sessions import SessionsCollector
     from securepc.agent.collect.sifting import sifted
     from securepc.agent.platform.linux.connector import ProcessEvents
+    from securepc.agent.platform.linux.logons import Logons
     from securepc.agent.platform.linux.people import homes, name_of
     from securepc.agent.platform.linux.polling import ProcessList
     from securepc.agent.platform.linux.processes import Processes
+    from securepc.agent.platform.linux.rtnetlink import NetlinkLookout
     from securepc.agent.platform.linux.tree import TreeWatcher
     from securepc.agent.platform.linux.whole import WholeWatcher
 
@@ -40,6 +44,8 @@ def collectors(context: Context) -> list[Collector]:
         [
             FilesCollector(context, watchers, homes, name_of(os.getuid())),
             ProcessesCollector(context, observers),
+            SessionsCollector(context, Logons()),
+            NetworkCollector(context, NetlinkLookout),
         ],
         homes,
     )
