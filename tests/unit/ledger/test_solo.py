@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from ledger_world import START, Agency, Device, World
 
-from securepc.ledger import checkpoint, merkle
+from securepc.ledger import chain, checkpoint, fsck, merkle
+from securepc.ledger.chain import Committed
+from securepc.ledger.sequencer import solo
 from securepc.ledger.sequencer.solo import SoloSequencer
-from securepc.ledger.state import Refused
+from securepc.ledger.state import Refused, rules
+from securepc.ledger.store import StoreFull
 from securepc.wire import keys
 from securepc.wire.signed import block as blocks
 from securepc.wire.signed import leaf as leaves
@@ -88,3 +94,164 @@ def test_refusals_name_what_is_expected_and_a_resent_batch_gets_its_place(tmp_pa
     sequencer.close()
     with pytest.raises(RuntimeError):
         sequencer.submit(b"")
+
+
+class Ready(NamedTuple):
+    """A store with one log and one registered device."""
+
+    world: World
+    agency: Agency
+    device: Device
+
+
+@pytest.fixture
+def ready(tmp_path: Path) -> Ready:
+    world = World(tmp_path)
+    agency = Agency(world.keys)
+    device = Device(agency)
+    for leaf in (agency.genesis(), device.registration()):
+        chain.append(world.store, world.keys, [agency.tx(leaf)], START)
+    return Ready(world, agency, device)
+
+
+def times(world: World) -> list[int]:
+    headers = [world.reader.block(height) for height in range(1, world.reader.height() + 1)]
+    return [blocks.parse(leaves.split(leaf).body).time for leaf in headers if leaf]
+
+
+def test_the_first_after_quiet_is_at_once_and_the_others_wait_together(ready: Ready) -> None:
+    interval = 0.5
+    sequencer = SoloSequencer(ready.world.store, ready.world.keys, interval=interval)
+    other = Device(ready.agency)
+    time.sleep(0.05)
+    started = time.monotonic()
+    sequencer.submit(ready.agency.tx(other.registration())).result(10)
+    assert time.monotonic() - started < interval / 2
+    futures = [sequencer.submit(ready.agency.tx(ready.device.seal())) for _ in range(20)]
+    placed = [future.result(10) for future in futures]
+    assert time.monotonic() - started >= interval
+    assert {one.height for one in placed} == {4}
+    assert [one.indexes for one in placed] == [(3 + n,) for n in range(20)]
+    time.sleep(interval + 0.1)
+    height = ready.world.reader.height()
+    assert height == 4, "blocks without transactions"
+    started = time.monotonic()
+    sequencer.submit(ready.agency.tx(other.seal())).result(10)
+    assert time.monotonic() - started < interval / 2
+    sequencer.close()
+    sequencer.close()
+
+
+def test_closing_finishes_what_was_handed_in(ready: Ready) -> None:
+    sequencer = SoloSequencer(ready.world.store, ready.world.keys, interval=30)
+    futures = [sequencer.submit(ready.agency.tx(ready.device.seal())) for _ in range(10)]
+    sequencer.close()
+    assert [future.result(0).indexes for future in futures] == [(2 + n,) for n in range(10)]
+
+
+def test_block_time_rises_though_the_clock_goes_back(ready: Ready) -> None:
+    clock = iter([START + 10_000, START - 5_000_000, START + 10_001, START + 99_000])
+    sequencer = SoloSequencer(ready.world.store, ready.world.keys, interval=0, now=lambda: next(clock))
+    for _ in range(4):
+        sequencer.submit(ready.agency.tx(ready.device.seal())).result(10)
+    sequencer.close()
+    assert times(ready.world) == [
+        START + 1,
+        START + 2,
+        START + 10_000,
+        START + 10_001,
+        START + 10_002,
+        START + 99_000,
+    ]
+
+
+def test_a_block_takes_only_so_much(ready: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solo, "MAX_TRANSACTIONS", 3)
+    sequencer = SoloSequencer(ready.world.store, ready.world.keys, interval=0.2)
+    sequencer.submit(ready.agency.tx(ready.device.seal())).result(10)
+    futures = [sequencer.submit(ready.agency.tx(ready.device.seal())) for _ in range(7)]
+    assert [future.result(10).height for future in futures] == [4, 4, 4, 5, 5, 5, 6]
+    monkeypatch.setattr(solo, "MAX_BYTES", 10)
+    futures = [sequencer.submit(ready.agency.tx(ready.device.seal())) for _ in range(2)]
+    assert [future.result(10).height for future in futures] == [7, 8]
+    sequencer.close()
+
+
+def test_a_full_disk_fails_what_waits_and_goes_on_once_there_is_room(ready: Ready) -> None:
+    db = ready.world.store._db
+    sequencer = SoloSequencer(ready.world.store, ready.world.keys, interval=0)
+    pages = db.execute("PRAGMA page_count").fetchone()[0]
+    db.execute(f"PRAGMA max_page_count = {pages}")
+    data = ready.agency.tx(*[ready.device.seal(30) for _ in range(20)])
+    for _ in range(2):
+        with pytest.raises(StoreFull):
+            sequencer.submit(data).result(10)
+    db.execute("PRAGMA max_page_count = 1000000")
+    assert sequencer.submit(data).result(10).indexes == tuple(range(2, 22))
+    sequencer.close()
+
+
+def test_a_fault_of_ours_hits_only_the_transaction_that_brought_it_out(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rule(case: rules.Case) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(rules.RULES, "revoke", rule)
+    sequencer = SoloSequencer(ready.world.store, ready.world.keys, interval=0.1)
+    sequencer.submit(ready.agency.tx(ready.device.seal())).result(10)
+    good = [sequencer.submit(ready.agency.tx(ready.device.seal()))]
+    document = ready.agency.document("revoke", device=ready.device.handle.hex(), reason="x")
+    bad = sequencer.submit(ready.agency.tx(document))
+    good.append(sequencer.submit(ready.agency.tx(ready.device.seal())))
+    assert [future.result(10).indexes for future in good] == [(3,), (4,)]
+    with pytest.raises(ZeroDivisionError):
+        bad.result(10)
+    sequencer.close()
+
+
+def test_a_listener_that_fails_stops_nothing(ready: Ready) -> None:
+    def listen(height: int) -> None:
+        raise RuntimeError("listener")
+
+    sequencer = SoloSequencer(ready.world.store, ready.world.keys, on_block=listen, interval=0)
+    for _ in range(3):
+        sequencer.submit(ready.agency.tx(ready.device.seal())).result(10)
+    cancelled = sequencer.submit(ready.agency.tx(ready.device.seal()))
+    cancelled.cancel()
+    sequencer.close()
+    assert ready.world.reader.size(ready.agency.log) == 6
+
+
+def test_expired_bodies_go_while_nothing_else_is_to_do(ready: Ready) -> None:
+    world, agency = ready.world, ready.agency
+    chain.append(world.store, world.keys, [agency.tx(ready.device.seal())], START)
+    later = START + 11 * 366 * 86_400_000_000
+    sequencer = SoloSequencer(world.store, world.keys, interval=0.01, now=lambda: later)
+    sequencer.submit(agency.tx(agency.document("expire", month="2026-11"))).result(10)
+    deadline = time.monotonic() + 10
+    while world.reader.body(agency.log, 2) is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert world.reader.body(agency.log, 2) is None
+    sequencer.submit(agency.tx(ready.device.seal())).result(10)
+    sequencer.close()
+
+
+def test_threads_submit_together(ready: Ready) -> None:
+    sequencer = SoloSequencer(ready.world.store, ready.world.keys, interval=0.05)
+    devices = [Device(ready.agency) for _ in range(6)]
+    placed: list[Committed] = []
+
+    def send(device: Device) -> None:
+        placed.append(sequencer.submit(ready.agency.tx(device.registration())).result(10))
+        for _ in range(10):
+            placed.append(sequencer.submit(ready.agency.tx(device.seal(1))).result(10))
+
+    threads = [threading.Thread(target=send, args=(device,)) for device in devices]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sequencer.close()
+    assert sorted(one.first_index for one in placed) == list(range(2, 68))
+    assert fsck.check(ready.world.path).sound

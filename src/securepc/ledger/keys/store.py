@@ -85,8 +85,9 @@ def open_keys(path: Path, *, environ: Mapping[str, str] = os.environ, ask: Ask |
     """
     if not path.is_file():
         raise FileNotFoundError(str(path))
-    db = _connect(path)
+    db = None
     try:
+        db = _connect(path)
         if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise KekError(f"{path} is not a key store")
         values = dict(db.execute("SELECT name, value FROM meta"))
@@ -96,11 +97,11 @@ def open_keys(path: Path, *, environ: Mapping[str, str] = os.environ, ask: Ask |
         except ValueError:
             raise KekError("the key-encryption key is not the one of this store") from None
         return KeyStore(db, key)
-    except sqlite3.DatabaseError as error:
-        db.close()
-        raise KekError(f"{path} cannot be read: {error}") from None
-    except BaseException:
-        db.close()
+    except BaseException as error:
+        if db is not None:
+            db.close()
+        if isinstance(error, sqlite3.DatabaseError):
+            raise KekError(f"{path} cannot be read: {error}") from None
         raise
 
 

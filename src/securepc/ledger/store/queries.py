@@ -9,6 +9,9 @@ from typing import NamedTuple
 from securepc.wire.signed import block as blocks
 from securepc.wire.signed import leaf as leaves
 
+MAX_SIZE = 2**53
+"""No log has more leaves: whatever is asked for beyond is not there, and SQLite would choke on it."""
+
 
 class LogRow(NamedTuple):
     """A log as of the last block; `key` is the Ed25519 key of its checkpoints."""
@@ -46,6 +49,8 @@ def height(db: sqlite3.Connection) -> int:
 
 def block(db: sqlite3.Connection, at: int) -> bytes | None:
     """The signed leaf of a block."""
+    if not 0 < at < MAX_SIZE:
+        return None
     row = db.execute("SELECT leaf FROM blocks WHERE height = ?", (at,)).fetchone()
     return row[0] if row else None
 
@@ -81,6 +86,7 @@ def device(db: sqlite3.Connection, no: int, handle: bytes) -> int | None:
 
 def runs(db: sqlite3.Connection, no: int, start: int, stop: int) -> Iterator[Run]:
     """The runs of a log that hold its leaves [start, stop), cut to them."""
+    start, stop = max(start, 0), min(stop, MAX_SIZE)
     sql = "SELECT size, height, shift FROM checkpoints WHERE log = ? AND size > ? ORDER BY size"
     # Not one open cursor: the caller may read for hours, which would keep the WAL from shrinking.
     while start < stop:
@@ -121,6 +127,8 @@ def leaf(db: sqlite3.Connection, no: int, index: int) -> bytes:
 
 def batch(db: sqlite3.Connection, no: int, device_no: int, epoch: int) -> tuple[int, bytes] | None:
     """Index and leaf of a device's batch."""
+    if not 0 < epoch < MAX_SIZE:
+        return None
     row = db.execute("SELECT leaf FROM batches WHERE device = ? AND epoch = ?", (device_no, epoch)).fetchone()
     return (row[0], leaf(db, no, row[0])) if row else None
 
@@ -155,6 +163,8 @@ def record(db: sqlite3.Connection, no: int, kind: str, identity: str) -> bytes |
 
 def tile(db: sqlite3.Connection, no: int, level: int, n: int) -> bytes:
     """The hashes of a tile, as many as there are; empty where there are none."""
+    if not (0 <= level < 64 and 0 <= n < MAX_SIZE):
+        return b""
     sql = "SELECT hashes FROM tiles WHERE log = ? AND level = ? AND n = ?"
     row = db.execute(sql, (no, level, n)).fetchone()
     return row[0] if row else b""
@@ -162,6 +172,8 @@ def tile(db: sqlite3.Connection, no: int, level: int, n: int) -> bytes:
 
 def signature(db: sqlite3.Connection, no: int, size: int) -> bytes | None:
     """The signature of the checkpoint of this size."""
+    if not 0 < size < MAX_SIZE:
+        return None
     sql = "SELECT signature FROM checkpoints WHERE log = ? AND size = ?"
     row = db.execute(sql, (no, size)).fetchone()
     return row[0] if row else None
