@@ -45,7 +45,7 @@ def test_keys_are_the_same_after_opening_again(keys: KeyStore, tmp_path: Path) -
     assert again.identity.seed == keys.identity.seed
     assert again.block_key().seed == keys.block_key().seed
     mine, theirs = again.log(LOG), again.log(OTHER)
-    assert again.create_log(LOG) == mine or again.create_log(LOG).registrar.seed == mine.registrar.seed
+    assert again.create_log(LOG).registrar.seed == mine.registrar.seed
     seeds = [key.seed for log in (mine, theirs) for key in log[:3]] + [
         mine.intake.secret,
         theirs.intake.secret,
@@ -180,7 +180,7 @@ def test_agencies_do_not_reach_each_others_keys(keys: KeyStore) -> None:
 
 
 def test_headers_that_start_alike_keep_their_own_keys(keys: KeyStore) -> None:
-    for start in (bytes(8), b"\x7f" + b"\xff" * 7, b"\xff" * 8):
+    for start in (bytes(8), b"\x7f" + b"\xff" * 7, b"\x80" + bytes(7)):
         made = {start + secrets.token_bytes(24): secrets.token_bytes(32) for _ in range(16)}
         for log in (LOG, OTHER):
             intake = keys.log(log).intake.public

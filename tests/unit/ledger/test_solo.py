@@ -244,8 +244,7 @@ def test_threads_submit_together(ready: Ready) -> None:
 
     def send(device: Device) -> None:
         placed.append(sequencer.submit(ready.agency.tx(device.registration())).result(10))
-        for _ in range(10):
-            placed.append(sequencer.submit(ready.agency.tx(device.seal(1))).result(10))
+        placed.extend(sequencer.submit(ready.agency.tx(device.seal(1))).result(10) for _ in range(10))
 
     threads = [threading.Thread(target=send, args=(device,)) for device in devices]
     for thread in threads:
