@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -99,12 +101,11 @@ class Children:
         for child in self._children:
             child.check()
 
-    def watch(self, seconds: float | None) -> None:
-        """Return after so many seconds (None: never). Raises Died as soon as a child has ended."""
-        end = None if seconds is None else time.monotonic() + seconds
-        while end is None or time.monotonic() < end:
+    def watch(self, interrupted: threading.Event, seconds: float | None) -> None:
+        """Return when interrupted, or after so many seconds. Raises Died as soon as a child has ended."""
+        end = math.inf if seconds is None else time.monotonic() + seconds
+        while time.monotonic() < end and not interrupted.wait(0.2):
             self.check()
-            time.sleep(0.2)
 
     def stop(self, seconds: float = 15) -> list[str]:
         """End all, the last started first; the names of those that had to be ended by force."""
