@@ -7,9 +7,16 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request, Response
 
 from securepc.manager.accounts import secret
-from securepc.manager.accounts.auth import MaybeSignedIn, SentCsrf, Untrusted, current_account
+from securepc.manager.accounts.auth import (
+    Caller,
+    Here,
+    MaybeSignedIn,
+    SentCsrf,
+    Untrusted,
+    current_account,
+)
 from securepc.manager.accounts.service import Accounts
-from securepc.manager.console import i18n, view
+from securepc.manager.console import home, i18n, view
 from securepc.manager.core import manager_of
 from securepc.manager.refusal import N_, Refusal
 
@@ -31,6 +38,12 @@ def own_form(request: Request, caller: MaybeSignedIn, sent: SentCsrf) -> None:
     other_site = request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none")
     if not form or other_site or not secret.same(sent, secret.csrf(form)):
         raise Untrusted
+
+
+@router.get("/")
+def glance(request: Request, manager: Here, caller: Annotated[Caller, Depends(current_account)]) -> Response:
+    """The agency at a glance."""
+    return home.page(request, manager, caller)
 
 
 @router.post("/language", dependencies=[Depends(own_form)])

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from sqlalchemy import func, select
 
 from securepc import __version__
@@ -118,10 +118,11 @@ def page(
 
 
 def _speak(translate: Callable[..., str]) -> Callable[..., Markup]:
-    """gettext for templates: what fills the places of a sentence is escaped, the sentence is ours."""
+    """gettext for templates: the sentence is escaped, since a device may have sent it, and so are the
+    values that fill its places, unless they are markup of ours (`read.stamp`)."""
 
     def speak(*message: Any, **values: Any) -> Markup:
-        text = Markup(translate(*message))  # noqa: S704 - a sentence of the catalogues
+        text = escape(translate(*message))
         return text % values if values else text
 
     return speak

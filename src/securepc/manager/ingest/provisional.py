@@ -136,6 +136,14 @@ class ProvisionalStore:
             ).fetchall()
         return [row[0] for row in rows]
 
+    def count(self, log: bytes, device: bytes | None = None) -> int:
+        """How many lines of an agency, or of one of its devices, are not sealed yet."""
+        with self._lock:
+            (count,) = self._connection.execute(
+                "SELECT count(*) FROM lines WHERE log = ?1 AND (?2 IS NULL OR device = ?2)", (log, device)
+            ).fetchone()
+        return int(count)
+
     def close(self) -> None:
         """Close the file."""
         with self._lock:

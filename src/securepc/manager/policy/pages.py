@@ -1,0 +1,113 @@
+"""What is recorded and what is not, in sentences: the signed policy as people read it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NamedTuple
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from securepc.manager.accounts.auth import Caller, Here, current_account
+from securepc.manager.console import view
+from securepc.manager.refusal import N_
+from securepc.wire import policy
+from securepc.wire.policy import Rules
+from securepc.wire.signed.canonical import Malformed
+
+router = APIRouter(prefix="/policy", include_in_schema=False)
+
+Anyone = Annotated[Caller, Depends(current_account)]
+_VERSIONS = 20
+
+
+class Sentence(NamedTuple):
+    """A msgid with what fills its places."""
+
+    text: str
+    values: dict[str, Any]
+
+
+class Topic(NamedTuple):
+    """A kind of log: whether it is recorded, and what of it."""
+
+    name: str
+    on: bool
+    sentences: list[Sentence]
+
+
+@router.get("")
+def shown(request: Request, manager: Here, caller: Anyone) -> Response:
+    """The policy of the agency."""
+    raw = manager.policies.rules(caller.log)
+    try:
+        rules = policy.read_rules(raw)
+    except Malformed:  # signed by a newer version than this
+        rules = Rules()
+    current = manager.policies.current(caller.log, b"")
+    versions = manager.policies.versions(caller.log, _VERSIONS)
+    names = manager.devices.names(caller.log)
+    return view.page(
+        request,
+        "policy/policy.html",
+        caller,
+        topics=_topics(rules),
+        left_out=_left_out(rules, view.language_of(request, caller)),
+        rules=rules,
+        current=current,
+        expires=next((row.expires for row in versions if not row.device), None),
+        versions=versions,
+        names=names,
+    )
+
+
+def _topics(rules: Rules) -> list[Topic]:
+    collect = rules.collect
+    files = [
+        Sentence(N_("Files and folders that are created, changed, renamed, moved or deleted."), {}),
+        Sentence(N_("In: %(folders)s"), {"folders": ", ".join(collect.files.paths)})
+        if collect.files.paths
+        else Sentence(N_("On the whole PC where the agent runs as root, in the home folder otherwise."), {}),
+    ]
+    if collect.files.exclude:
+        files.append(Sentence(N_("Except in: %(folders)s"), {"folders": ", ".join(collect.files.exclude)}))
+    programs = [Sentence(N_("Programs that start and end, by whom, and how long they ran."), {})]
+    if collect.processes.command:
+        programs.append(Sentence(N_("With their command lines, which may hold personal data."), {}))
+    if collect.processes.hash:
+        programs.append(Sentence(N_("With the SHA-256 of each program."), {}))
+    return [
+        Topic(N_("Files and folders"), collect.files.on, files),
+        Topic(N_("Applications"), collect.processes.on, programs),
+        Topic(
+            N_("Logon and power"),
+            collect.sessions.on,
+            [Sentence(N_("Logon, logoff, screen lock, start, shutdown, sleep."), {})],
+        ),
+        Topic(
+            N_("Networks"),
+            collect.network.on,
+            [Sentence(N_("Connections, disconnections, changed addresses and gateways."), {})],
+        ),
+        Topic(
+            N_("Collection itself"),
+            True,
+            [
+                Sentence(
+                    N_("Start and stop of the agent, clock changes, gaps, what was left out by rule."), {}
+                )
+            ],
+        ),
+        Topic(
+            N_("Administrators"),
+            True,
+            [
+                Sentence(
+                    N_("Sign-ins, searches, entries viewed, evidence taken, changes of every setting."), {}
+                )
+            ],
+        ),
+    ]
+
+
+def _left_out(rules: Rules, language: str) -> list[str]:
+    """The noise rules' own words."""
+    return [getattr(rule, language, "") or rule.ja or rule.name for rule in rules.noise.rules]

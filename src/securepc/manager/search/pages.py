@@ -1,0 +1,173 @@
+"""Searching the logs, and one entry with its surroundings and its proof."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from securepc.manager import clock
+from securepc.manager.accounts.auth import Caller, Here, current_account
+from securepc.manager.audit import service as audit
+from securepc.manager.console import view
+from securepc.manager.console.times import Reader
+from securepc.manager.core import Manager
+from securepc.manager.refusal import N_, NotFound, Refusal
+from securepc.manager.search import asked, proven, shown
+from securepc.manager.search.model import EntryId, Hit, Invalid, Query
+from securepc.manager.search.query import Damaged
+from securepc.wire import kinds
+
+router = APIRouter(include_in_schema=False)
+
+Anyone = Annotated[Caller, Depends(current_account)]
+PAGE = 100
+AROUND = 8
+"""Entries shown before and after one."""
+_FIELDS = ("from", "to", "device", "user", "kind", "text", "result")
+
+
+class Mending(Refusal):
+    """A search file was damaged and is being rebuilt."""
+
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(N_("The search files are being built again from the ledger. Try again in a while."))
+
+
+@router.get("/search")
+def search(request: Request, manager: Here, caller: Anyone) -> Response:
+    """The form, and what matches, newest first: a page at a time, without an end."""
+    read = view.reader_of(request, caller)
+    form = {name: request.query_params.get(name, "").strip()[:500] for name in _FIELDS}
+    before = request.query_params.get("before", "")
+    names = manager.devices.names(caller.log)
+    try:
+        query = _query(form, before, names, read)
+        if not before:
+            _record(manager, caller, "admin.search", {"query": asked.described(query)})
+        hits = list(itertools.islice(manager.search.search(caller.log, query), PAGE + 1))
+    except Invalid as wrong:
+        refused = Refusal(wrong.ja if read.language == "ja" else wrong.en)
+        return _search_page(request, caller, form, names, status=400, refused=refused)
+    except Damaged:
+        raise Mending from None
+    more = str(hits[PAGE - 1].cursor) if len(hits) > PAGE else ""
+    by_hex = {device.hex(): name for device, name in names.items()}
+    lines = [shown.line(hit, by_hex, read.language) for hit in hits[:PAGE]]
+    # A page that continues another goes on under its last day.
+    last_day = read.day(query.before.happened) if query.before is not None else ""
+    results = {"lines": lines, "more": more, "form": form, "last_day": last_day}
+    if before and request.headers.get("HX-Request"):
+        return view.page(request, "search/lines.html", caller, **results)
+    return _search_page(request, caller, form, names, **results)
+
+
+@router.get("/entries/{entry}")
+def entry(request: Request, manager: Here, caller: Anyone, entry: str) -> Response:
+    """One entry: what it says, what came before and after, and how it is proven."""
+    read = view.reader_of(request, caller)
+    try:
+        name = EntryId.parse(entry)
+        first = max(1, name.sequence - AROUND)
+        around = manager.search.between(caller.log, name.device, first, name.sequence + AROUND)
+        hit = manager.search.entry(caller.log, name)
+    except Invalid:
+        hit, around = None, []
+    except Damaged:
+        raise Mending from None
+    if hit is None:
+        raise NotFound(N_("There is no such entry."))
+    if request.query_params.get("seen") is None:
+        _record(manager, caller, "admin.view", {"entry": str(name)})
+    names = {device.hex(): known for device, known in manager.devices.names(caller.log).items()}
+    data = shown.data_of(hit)
+    return view.page(
+        request,
+        "search/entry.html",
+        caller,
+        hit=hit,
+        line=shown.line(hit, names, read.language),
+        fields=shown.fields(data, read, read.language) if data is not None else [],
+        result=shown.of_result(hit.result),
+        raw=hit.entry.decode("utf-8", "backslashreplace"),
+        around=_around(around, hit, names, read.language),
+        proof=proven.of_hit(manager, caller.log, hit),
+        pack_name=f"evidence-{hit.device[:8]}-{hit.sequence}.zip",
+    )
+
+
+def _search_page(
+    request: Request,
+    caller: Caller,
+    form: dict[str, str],
+    names: dict[bytes, str],
+    *,
+    status: int = 200,
+    refused: Refusal | None = None,
+    **results: Any,
+) -> Response:
+    read = view.reader_of(request, caller)
+    today = read.moment(clock.now()).date()
+    spans = (
+        (N_("Today"), today, None),
+        (N_("Yesterday"), today - timedelta(days=1), today),
+        (N_("Last 7 days"), today - timedelta(days=6), None),
+        (N_("Last 30 days"), today - timedelta(days=29), None),
+    )
+    return view.page(
+        request,
+        "search/search.html",
+        caller,
+        status=status,
+        refused=refused,
+        devices=sorted(((device.hex(), name) for device, name in names.items()), key=lambda pair: pair[1]),
+        families=_families(),
+        spans=[(name, _local(start), _local(end)) for name, start, end in spans],
+        **{"lines": [], "more": "", "form": form, "last_day": "", **results},
+    )
+
+
+def _query(form: dict[str, str], before: str, names: dict[bytes, str], read: Reader) -> Query:
+    values: dict[str, Any] = {name: value for name, value in form.items() if value}
+    for name in ("from", "to"):
+        if name in values:
+            values[name] = _with_zone(values[name], read)
+    return asked.read({**values, "before": before, "limit": PAGE + 1}, names)
+
+
+def _with_zone(text: str, read: Reader) -> str:
+    """A time as the form sends it, which is the viewer's; what is none is left for `asked` to refuse."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return (moment if moment.tzinfo else moment.replace(tzinfo=read.zone)).isoformat()
+
+
+def _local(day: date | None) -> str:
+    return "" if day is None else f"{day.isoformat()}T00:00"
+
+
+def _families() -> list[tuple[str, list[str]]]:
+    """Families with the kinds that this version records."""
+    found: dict[str, list[str]] = {}
+    for kind in kinds.KINDS.values():
+        if kind.since != "reserved":
+            found.setdefault(kind.family, []).append(kind.name)
+    return [(family, found[family]) for family in kinds.FAMILIES if family in found]
+
+
+def _around(hits: list[Hit], hit: Hit, names: dict[str, str], language: str) -> list[tuple[shown.Line, bool]]:
+    """The entries around one, newest first; a double of the entry itself is left out."""
+    others = [other for other in hits if other.sequence != hit.sequence]
+    ordered = sorted([*others, hit], key=lambda each: each.sequence, reverse=True)
+    return [(shown.line(each, names, language), each is hit) for each in ordered]
+
+
+def _record(manager: Manager, caller: Caller, kind: str, data: dict[str, Any]) -> None:
+    with manager.database.write() as session:
+        audit.record(session, caller.log, kind, caller.name, data)
