@@ -10,6 +10,11 @@ def N_(message: str) -> str:  # noqa: N802 - gettext's own name for "to be trans
     return message
 
 
+def NN_(one: str, many: str) -> tuple[str, str]:  # noqa: N802
+    """The same for a sentence with a number in it."""
+    return one, many
+
+
 class Refusal(Exception):
     """An act that can't be done, and why. `message` is a msgid with `%(name)s` places for `values`."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from datetime import timedelta
 
 from fastapi import Request, Response
@@ -15,11 +14,11 @@ from securepc.manager.console.times import Reader
 from securepc.manager.core import Manager
 from securepc.manager.ingest.model import Fault
 from securepc.manager.search import shown
-from securepc.manager.search.model import Query
+from securepc.manager.search.model import Hit, Query
 from securepc.manager.search.query import Damaged
 
 HOURS = 24
-_LATEST = 8
+_LATEST = 7
 
 
 def page(request: Request, manager: Manager, caller: Caller) -> Response:
@@ -29,10 +28,10 @@ def page(request: Request, manager: Manager, caller: Caller) -> Response:
     devices = manager.devices.all(caller.log)
     enrolled = [row for row in devices if row.state == "enrolled"]
     silent = sum(words.is_silent(row, silence) for row in enrolled)
-    names = {device.hex(): name for device, name in manager.devices.names(caller.log).items()}
+    names = shown.names_of(manager, caller.log, read.language)
     with manager.database.read() as session:
         faults = session.scalar(select(func.count()).select_from(Fault).where(Fault.log == caller.log)) or 0
-    hours, latest = _recorded(manager, caller.log, read)
+    hours, latest = _recorded(manager, caller.log, read, [row.device.hex() for row in enrolled])
     # The newest last contact says most where there are many.
     listed = sorted(devices, key=lambda row: (row.state != "pending", -(row.seen_at or 0)))
     return view.page(
@@ -40,7 +39,7 @@ def page(request: Request, manager: Manager, caller: Caller) -> Response:
         "home/home.html",
         caller,
         now=clock.now(),
-        todo=todo.of_today(manager, caller.log, devices, read.language),
+        todo=todo.of_today(manager, caller.log, devices, read),
         devices=[(row, words.of_device(row, silence)) for row in listed if row.state != "revoked"],
         enrolled=len(enrolled),
         in_contact=len(enrolled) - silent,
@@ -56,14 +55,18 @@ def page(request: Request, manager: Manager, caller: Caller) -> Response:
     )
 
 
-def _recorded(manager: Manager, log: bytes, read: Reader):  # type: ignore[no-untyped-def]
-    """Entries of each of the last hours, with the hour's name, and the newest entries."""
+def _recorded(
+    manager: Manager, log: bytes, read: Reader, pcs: list[str]
+) -> tuple[list[tuple[str, int]], list[Hit]]:
+    """Entries of each of the last hours, with the hour's name, and the newest of the PCs' entries."""
     this_hour = read.moment(clock.now()).replace(minute=0, second=0, microsecond=0)
     starts = [this_hour - timedelta(hours=back) for back in range(HOURS - 1, -1, -1)]
     first = int(starts[0].timestamp()) * clock.SECOND
+    counts, latest = [0] * HOURS, list[Hit]()
     try:
         counts = manager.search.histogram(log, first, clock.HOUR, HOURS)
-        latest = list(itertools.islice(manager.search.search(log, Query(limit=_LATEST)), _LATEST))
-    except Damaged:  # being built again; the search page says so
-        counts, latest = [0] * HOURS, []
+        query = Query(devices=tuple(pcs), limit=_LATEST)
+        latest = list(manager.search.search(log, query)) if pcs else []
+    except Damaged:
+        pass  # being built again: the search page says so
     return [(start.strftime("%H:00"), count) for start, count in zip(starts, counts, strict=True)], latest

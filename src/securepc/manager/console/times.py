@@ -63,8 +63,9 @@ class Reader(NamedTuple):
         return "" if microseconds is None else self.moment(microseconds).strftime("%H:%M:%S")
 
     def day(self, microseconds: int) -> str:
-        """`2026年11月23日月曜日`, `Monday, November 23, 2026`."""
-        return format_date(self.moment(microseconds).date(), "full", locale=i18n.locale(self.language))
+        """`2026年11月23日(月)`, `Monday, November 23, 2026`."""
+        form = "y年M月d日(E)" if self.language == "ja" else "full"
+        return format_date(self.moment(microseconds).date(), form, locale=i18n.locale(self.language))
 
     def stamp(self, microseconds: int | None, *, precise: bool = False) -> Markup:
         """`2026-11-23 12:03:44` in a `time` element; a dash for none."""

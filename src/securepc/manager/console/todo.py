@@ -6,61 +6,56 @@ from typing import Any, NamedTuple
 
 from securepc.manager.alerts import service as alerts
 from securepc.manager.alerts import texts
-from securepc.manager.console import words
+from securepc.manager.console import i18n, words
+from securepc.manager.console.times import Reader
 from securepc.manager.core import Manager
 from securepc.manager.devices.model import Device
 from securepc.manager.health.disk import is_encrypted
-from securepc.manager.refusal import N_
+from securepc.manager.refusal import N_, NN_
 
 _MOST = 6
 _SAID_ELSEWHERE = ("pending", "silent")
+_MORE = NN_("%(count)s more alert is open.", "%(count)s more alerts are open.")
+_SILENT = NN_(
+    "%(count)s PC has not been in contact for a while. See whether it is switched off.",
+    "%(count)s PCs have not been in contact for a while. See whether they are switched off.",
+)
+_PENDING = NN_("%(count)s PC waits for your approval.", "%(count)s PCs wait for your approval.")
+_FIRST = N_("Add the first PC: its operations are recorded from then on.")
+_DISK = N_("The manager's disk could not be confirmed to be encrypted.")
 
 
 class Todo(NamedTuple):
-    """One thing to do. `one` and `many` are msgids for `count`; or `said` is the sentence itself."""
+    """One thing to do: a sentence in the viewer's language, and where to do it."""
 
     tone: str
     path: str
-    count: int = 1
-    one: str = ""
-    many: str = ""
-    said: str = ""
+    sentence: str
 
 
-def of_today(manager: Manager, log: bytes, devices: list[Device], language: str) -> list[Todo]:
+def of_today(manager: Manager, log: bytes, devices: list[Device], read: Reader) -> list[Todo]:
     """The most pressing first; empty when there is nothing to do."""
+
+    def many(forms: tuple[str, str], number: int) -> str:
+        sentence = i18n.catalogue(read.language).ungettext(*forms, number)
+        return sentence % {"count": read.number(number)}
+
     silence = manager.config.devices.silence_minutes
     pending = sum(row.state == "pending" for row in devices)
     silent = sum(words.is_silent(row, silence) for row in devices)
-    found = []
     with manager.database.read() as session:
         opened = alerts.open_alerts(session, log)
     shown: list[Any] = [row for row in opened if row.level == "alert" and row.code not in _SAID_ELSEWHERE]
-    for row in shown[:_MOST]:
-        said = texts.sentence(row.code, row.data)[0 if language == "ja" else 1]
-        found.append(Todo("bad", "/alerts", said=said))
+    spoken = 0 if read.language == "ja" else 1
+    found = [Todo("bad", "/alerts", texts.sentence(row.code, row.data)[spoken]) for row in shown[:_MOST]]
     if len(shown) > _MOST:
-        more = len(shown) - _MOST
-        found.append(
-            Todo(
-                "bad",
-                "/alerts",
-                more,
-                N_("%(count)s more alert is open."),
-                N_("%(count)s more alerts are open."),
-            )
-        )
+        found.append(Todo("bad", "/alerts", many(_MORE, len(shown) - _MOST)))
     if silent:
-        one = N_("%(count)s PC has not been in contact for a while. See whether it is switched off.")
-        many = N_("%(count)s PCs have not been in contact for a while. See whether they are switched off.")
-        found.append(Todo("warn", "/devices", silent, one, many))
+        found.append(Todo("warn", "/devices", many(_SILENT, silent)))
     if pending:
-        one = N_("%(count)s PC waits for your approval.")
-        found.append(Todo("warn", "/devices", pending, one, N_("%(count)s PCs wait for your approval.")))
+        found.append(Todo("warn", "/devices", many(_PENDING, pending)))
     if not devices:
-        one = N_("Add the first PC: its operations are recorded from then on.")
-        found.append(Todo("plain", "/devices/add", 1, one, one))
+        found.append(Todo("plain", "/devices/add", i18n.translate(read.language, _FIRST)))
     if is_encrypted(manager.home.root) is not True:
-        one = N_("The manager's disk could not be confirmed to be encrypted.")
-        found.append(Todo("plain", "/alerts", 1, one, one))
+        found.append(Todo("plain", "/alerts", i18n.translate(read.language, _DISK)))
     return found

@@ -12,7 +12,7 @@ def is_encrypted(folder: Path, blocks: Path = _BLOCKS) -> bool | None:
     """True where every disk under the folder's file system is behind dm-crypt (LUKS); False where one
     is not; None where there is nothing to go by (network and memory file systems, containers, ZFS)."""
     try:
-        device = os.stat(folder).st_dev
+        device = folder.stat().st_dev
     except OSError:
         return None
     if os.major(device) == 0:

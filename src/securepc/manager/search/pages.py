@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from securepc.manager import clock
 from securepc.manager.accounts.auth import Caller, Here, current_account
 from securepc.manager.audit import service as audit
-from securepc.manager.console import view
+from securepc.manager.console import view, words
 from securepc.manager.console.times import Reader
 from securepc.manager.core import Manager
 from securepc.manager.refusal import N_, NotFound, Refusal
@@ -44,9 +44,9 @@ def search(request: Request, manager: Here, caller: Anyone) -> Response:
     read = view.reader_of(request, caller)
     form = {name: request.query_params.get(name, "").strip()[:500] for name in _FIELDS}
     before = request.query_params.get("before", "")
-    names = manager.devices.names(caller.log)
+    names = shown.names_of(manager, caller.log, read.language)
     try:
-        query = _query(form, before, names, read)
+        query = _query(form, before, manager.devices.names(caller.log), read)
         if not before:
             _record(manager, caller, "admin.search", {"query": asked.described(query)})
         hits = list(itertools.islice(manager.search.search(caller.log, query), PAGE + 1))
@@ -56,13 +56,12 @@ def search(request: Request, manager: Here, caller: Anyone) -> Response:
     except Damaged:
         raise Mending from None
     more = str(hits[PAGE - 1].cursor) if len(hits) > PAGE else ""
-    by_hex = {device.hex(): name for device, name in names.items()}
-    lines = [shown.line(hit, by_hex, read.language) for hit in hits[:PAGE]]
+    lines = [shown.line(hit, names, read.language) for hit in hits[:PAGE]]
     # A page that continues another goes on under its last day.
     last_day = read.day(query.before.happened) if query.before is not None else ""
-    results = {"lines": lines, "more": more, "form": form, "last_day": last_day}
+    results: dict[str, Any] = {"lines": lines, "more": more, "last_day": last_day}
     if before and request.headers.get("HX-Request"):
-        return view.page(request, "search/lines.html", caller, **results)
+        return view.page(request, "search/lines.html", caller, form=form, **results)
     return _search_page(request, caller, form, names, **results)
 
 
@@ -83,7 +82,7 @@ def entry(request: Request, manager: Here, caller: Anyone, entry: str) -> Respon
         raise NotFound(N_("There is no such entry."))
     if request.query_params.get("seen") is None:
         _record(manager, caller, "admin.view", {"entry": str(name)})
-    names = {device.hex(): known for device, known in manager.devices.names(caller.log).items()}
+    names = shown.names_of(manager, caller.log, read.language)
     data = shown.data_of(hit)
     return view.page(
         request,
@@ -92,7 +91,7 @@ def entry(request: Request, manager: Here, caller: Anyone, entry: str) -> Respon
         hit=hit,
         line=shown.line(hit, names, read.language),
         fields=shown.fields(data, read, read.language) if data is not None else [],
-        result=shown.of_result(hit.result),
+        result=words.of_result(hit.result),
         raw=hit.entry.decode("utf-8", "backslashreplace"),
         around=_around(around, hit, names, read.language),
         proof=proven.of_hit(manager, caller.log, hit),
@@ -104,7 +103,7 @@ def _search_page(
     request: Request,
     caller: Caller,
     form: dict[str, str],
-    names: dict[bytes, str],
+    names: dict[str, str],
     *,
     status: int = 200,
     refused: Refusal | None = None,
@@ -124,10 +123,11 @@ def _search_page(
         caller,
         status=status,
         refused=refused,
-        devices=sorted(((device.hex(), name) for device, name in names.items()), key=lambda pair: pair[1]),
+        devices=sorted(names.items(), key=lambda pair: pair[1]),
         families=_families(),
         spans=[(name, _local(start), _local(end)) for name, start, end in spans],
-        **{"lines": [], "more": "", "form": form, "last_day": "", **results},
+        form=form,
+        **{"lines": [], "more": "", "last_day": "", **results},
     )
 
 

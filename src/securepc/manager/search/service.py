@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import duckdb
 import pyarrow as pa
 
+from securepc.manager.search import histogram as counting
 from securepc.manager.search import query as asking
 from securepc.manager.search import rows
 from securepc.manager.search.model import EntryId, Hit, Query
@@ -52,6 +53,11 @@ class SearchService:
         with self._store.view(log) as view, self._mended(log):
             table = asking.by_number(self._connection, view, device.hex(), first, last, leaves)
         return sorted(_hits(table), key=_number)
+
+    def histogram(self, log: bytes, start: int, step: int, steps: int) -> list[int]:
+        """How many entries there are in each of `steps` steps from `start`; times in microseconds."""
+        with self._store.view(log) as view, self._mended(log):
+            return counting.histogram(self._connection, view, start, step, steps)
 
     @contextmanager
     def _mended(self, log: bytes) -> Iterator[None]:

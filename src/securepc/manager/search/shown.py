@@ -10,35 +10,33 @@ from markupsafe import Markup
 
 from securepc.manager.console.times import Reader
 from securepc.manager.console.words import Word, of_result
+from securepc.manager.core import Manager
 from securepc.manager.search.model import Hit
 from securepc.wire import kinds
 from securepc.wire.fields import FIELDS
-from securepc.wire.kinds import KINDS
 
 _MAX_LINE = 300
 _MAX_VALUE = 10_000
 _MAX_ITEMS = 200
 _TELLING = (
     "path",
-    "from",
     "exe",
-    "name",
     "folder",
+    "url",
+    "name",
+    "software",
+    "ssid",
     "interface",
-    "session",
-    "collector",
-    "version",
     "account",
     "query",
     "entry",
-    "device",
-    "ssid",
-    "url",
-    "software",
+    "collector",
+    "version",
     "detail",
-    "reason",
 )
-"""Fields that say best what happened, in the order in which the first is taken."""
+"""Fields that say what happened without their title, in the order in which the first is taken."""
+OWN_NAME = "マネージャー / Manager"
+"""What the manager calls its own device (`setup`): one half of it in each language."""
 
 
 class Line(NamedTuple):
@@ -80,7 +78,7 @@ def line(hit: Hit, names: Mapping[str, str], language: str) -> Line:
         id=hit.id,
         happened=hit.happened,
         title=kinds.title(hit.kind, language) or "?",
-        text=_summary(hit, data)[:_MAX_LINE],
+        text=_summary(hit, data, language)[:_MAX_LINE],
         device=hit.device,
         device_name=names.get(hit.device, hit.device[:8]),
         user=hit.user,
@@ -89,7 +87,14 @@ def line(hit: Hit, names: Mapping[str, str], language: str) -> Line:
     )
 
 
-def _summary(hit: Hit, data: dict[str, Any] | None) -> str:
+def names_of(manager: Manager, log: bytes, language: str) -> dict[str, str]:
+    """The names of an agency's devices by their handles in hex."""
+    own = OWN_NAME.split(" / ")[0 if language == "ja" else 1]
+    names = manager.devices.names(log)
+    return {device.hex(): own if name == OWN_NAME else name for device, name in names.items()}
+
+
+def _summary(hit: Hit, data: dict[str, Any] | None, language: str) -> str:
     if data is None:
         return hit.entry.decode("utf-8", "replace")
     if isinstance(data.get("from"), str) and isinstance(data.get("to"), str):
@@ -97,14 +102,13 @@ def _summary(hit: Hit, data: dict[str, Any] | None) -> str:
     command = data.get("command")
     if isinstance(command, str) and command:
         return command
-    order = _TELLING if hit.kind not in KINDS else (*_TELLING, *KINDS[hit.kind].fields)
-    for name in order:
+    for name in _TELLING:
         value = data.get(name)
-        if isinstance(value, (str, int, float)) and not isinstance(value, bool) and value != "":
-            return str(value)
-    for value in data.values():
+        if isinstance(value, str) and value:
+            return value
+    for name, value in data.items():
         if value not in (None, "", [], {}):
-            return _plain(value)
+            return f"{kinds.field_title(name, language)}: {_plain(value)}"
     return ""
 
 
