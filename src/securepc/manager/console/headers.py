@@ -13,8 +13,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger("securepc.manager.console")
 
-MAX_BODY = 256 * 1024
-"""Longest form or API message in bytes; devices have limits of their own (`ingest`)."""
+MAX_FORM = 256 * 1024
+"""Longest form in bytes."""
+MAX_MESSAGE = 16 * 1024 * 1024
+"""Longest body of an API call in bytes; calls may allow less. Devices have limits of their own (`ingest`)."""
 ELSEWHERE = ("/agent/", "/logs/", "/healthz", "/metrics")
 """Paths that are no page and no API of the console."""
 
@@ -60,11 +62,12 @@ class Guard:
             await send(message)
 
         request = Request(scope, receive)
-        if _announced(request) > MAX_BODY:
+        limit = MAX_MESSAGE if scope["path"].startswith("/api/") else MAX_FORM
+        if _announced(request) > limit:
             await self._too_long(request)(scope, receive, send_guarded)
             return
         try:
-            await self._app(scope, _bounded(receive), send_guarded)
+            await self._app(scope, _bounded(receive, limit), send_guarded)
         except TooMuch:
             await self._too_long(request)(scope, receive, send_guarded)
         except Exception:
@@ -82,17 +85,17 @@ class TooMuch(Exception):
 
 def _announced(request: Request) -> int:
     length = request.headers.get("Content-Length", "0")
-    return int(length) if length.isascii() and length.isdigit() and len(length) < 18 else MAX_BODY + 1
+    return int(length) if length.isascii() and length.isdigit() and len(length) < 18 else MAX_MESSAGE + 1
 
 
-def _bounded(receive: Receive) -> Callable[[], Awaitable[Message]]:
+def _bounded(receive: Receive, limit: int) -> Callable[[], Awaitable[Message]]:
     received = 0
 
     async def receive_bounded() -> Message:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
-        if received > MAX_BODY:
+        if received > limit:
             raise TooMuch
         return message
 

@@ -26,6 +26,7 @@ _TEXTS = {
     400: (N_("This request can't be understood"), N_("Check what you entered and try again.")),
     403: (N_("Not allowed"), N_("Your role does not allow this.")),
     404: (N_("There is no such page"), N_("It may have moved, or belong to another agency.")),
+    409: (N_("Not yet"), N_("Try again in a while.")),
     405: (N_("This request can't be understood"), N_("Check what you entered and try again.")),
     413: (N_("Too much at once"), N_("What was sent is longer than is accepted here.")),
     429: (N_("Please wait a moment"), N_("Too many requests.")),
@@ -52,6 +53,7 @@ def install(app: FastAPI) -> None:
     app.add_middleware(Guard, failed=_failed, too_long=lambda request: error(request, 413))
     app.add_exception_handler(SignInNeeded, _sign_in)
     app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(RequestValidationError, lambda request, _: error(request, 400))
     app.add_exception_handler(StarletteHTTPException, _http)
     app.add_exception_handler(DatabaseFull, lambda request, _: error(request, 503))
@@ -102,6 +104,16 @@ def _refused(request: Request, refusal: Exception) -> Response:
     if isinstance(refusal, TooMany):
         response.headers["Retry-After"] = str(refusal.retry_after)
     return response
+
+
+def _api_error(request: Request, refusal: Exception) -> Response:
+    """An API's refusal, as a page where a page asked."""
+    assert isinstance(refusal, ApiError)
+    if request.url.path.startswith(_API):
+        return refusal.response()
+    caller = signed_in(request, manager_of(request))
+    sentence = refusal.ja if view.language_of(request, caller) == "ja" else refusal.en
+    return error(request, refusal.status, sentence)
 
 
 def _http(request: Request, problem: Exception) -> Response:

@@ -60,3 +60,19 @@ def of_device(device: Device, silence_minutes: int) -> Word:
 def of_result(result: str) -> Word:
     """The result of an event; an unknown one is called by its own name."""
     return RESULTS.get(result, Word(result, "plain"))
+
+
+_FAULTS = {
+    "seal": N_("The PC's journal does not agree with its seal"),
+    "provisional": N_("Other lines were announced before"),
+    "key": N_("The key does not fit"),
+    "ciphertext": N_("The encrypted data is not what was signed"),
+    "encryption": N_("The encrypted data does not open"),
+    "root": N_("The entries are not what was signed"),
+    "count": N_("The number of entries is not what was signed"),
+}
+
+
+def of_fault(reason: str) -> str:
+    """Why a batch is not as it should be: a msgid; what is about its form is called by its own name."""
+    return _FAULTS.get(reason, reason)

@@ -24,6 +24,15 @@ Admin = Annotated[Caller, Depends(require_role("admin"))]
 Text = Annotated[str, Form(max_length=500)]
 
 
+class Reported(NamedTuple):
+    """What a PC said of itself in its last heartbeat, as far as it is what it should be."""
+
+    policy: str
+    unsent: int | None
+    lost: int
+    error: str
+
+
 class Collector(NamedTuple):
     """What a PC says of one of its collectors. `why` is in the viewer's language already."""
 
@@ -133,6 +142,7 @@ def _device(
     request: Request, manager: Manager, caller: Caller, row: Device, *, refused: Refusal | None = None
 ) -> Response:
     record = manager.log.device(caller.log, row.device)
+    policy = manager.policies.current(caller.log, row.device)
     language = view.language_of(request, caller)
     return view.page(
         request,
@@ -145,8 +155,29 @@ def _device(
         record=record,
         collectors=_collectors(row.status, language),
         unsealed=manager.ingest.provisional.count(caller.log, row.device),
-        policy=manager.policies.current(caller.log, row.device),
+        policy=f"{policy.epoch}.{policy.counter}" if policy else "",
+        reported=_reported(row.status, language),
+        today=view.reader_of(request, caller).moment(clock.now()).date().isoformat(),
         own_log=row.state == "manager",
+    )
+
+
+def _reported(status: dict[str, Any], language: str) -> Reported:
+    def part(*names: str) -> Any:
+        value: Any = status
+        for name in names:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
+
+    def number(value: Any) -> int | None:
+        return value if type(value) is int and 0 <= value < 2**53 else None
+
+    error = part("journal", "trouble") or part("error", language) or ""
+    return Reported(
+        policy=str(part("policy", "version") or "")[:40],
+        unsent=number(part("queue", "unsent")),
+        lost=number(part("journal", "lost")) or 0,
+        error=error[:500] if isinstance(error, str) else "",
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from securepc.ledger import checkpoint, note
 from securepc.ledger.log import StoredLeaf
 from securepc.manager.accounts.auth import Caller, Here, current_account
-from securepc.manager.console import view
+from securepc.manager.console import view, words
 from securepc.manager.core import Manager
 from securepc.manager.ingest.model import Fault
 from securepc.manager.refusal import N_
@@ -79,6 +79,7 @@ def ledger(request: Request, manager: Here, caller: Anyone) -> Response:
         identity=fingerprint(manager.keys.identity.public).hex(),
         judged=manager.judged_on_ledger(caller.log),
         faults=faults,
+        fault_text=words.of_fault,
         fault_count=count,
         names=manager.devices.names(caller.log),
         blocks=_blocks(manager, caller.log, now.size),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -14,8 +14,9 @@ from securepc.manager.audit import service as audit
 from securepc.manager.console import view, words
 from securepc.manager.console.times import Reader
 from securepc.manager.core import Manager
+from securepc.manager.evidence.pages import pack_name
 from securepc.manager.refusal import N_, NotFound, Refusal
-from securepc.manager.search import asked, proven, shown
+from securepc.manager.search import asked, proven, searched, shown
 from securepc.manager.search.model import EntryId, Hit, Invalid, Query
 from securepc.manager.search.query import Damaged
 from securepc.wire import kinds
@@ -26,7 +27,6 @@ Anyone = Annotated[Caller, Depends(current_account)]
 PAGE = 100
 AROUND = 8
 """Entries shown before and after one."""
-_FIELDS = ("from", "to", "device", "user", "kind", "text", "result")
 
 
 class Mending(Refusal):
@@ -42,13 +42,13 @@ class Mending(Refusal):
 def search(request: Request, manager: Here, caller: Anyone) -> Response:
     """The form, and what matches, newest first: a page at a time, without an end."""
     read = view.reader_of(request, caller)
-    form = {name: request.query_params.get(name, "").strip()[:500] for name in _FIELDS}
+    form = {name: request.query_params.get(name, "").strip()[:500] for name in searched.FIELDS}
     before = request.query_params.get("before", "")
     names = shown.names_of(manager, caller.log, read.language)
     try:
         query = _query(form, before, manager.devices.names(caller.log), read)
         if not before:
-            _record(manager, caller, "admin.search", {"query": asked.described(query)})
+            _record(manager, caller, "admin.search", {"query": asked.described(query._replace(limit=None))})
         hits = list(itertools.islice(manager.search.search(caller.log, query), PAGE + 1))
     except Invalid as wrong:
         refused = Refusal(wrong.ja if read.language == "ja" else wrong.en)
@@ -95,7 +95,8 @@ def entry(request: Request, manager: Here, caller: Anyone, entry: str) -> Respon
         raw=hit.entry.decode("utf-8", "backslashreplace"),
         around=_around(around, hit, names, read.language),
         proof=proven.of_hit(manager, caller.log, hit),
-        pack_name=f"evidence-{hit.device[:8]}-{hit.sequence}.zip",
+        pack_name=pack_name(name),
+        fault_text=words.of_fault,
     )
 
 
@@ -132,20 +133,8 @@ def _search_page(
 
 
 def _query(form: dict[str, str], before: str, names: dict[bytes, str], read: Reader) -> Query:
-    values: dict[str, Any] = {name: value for name, value in form.items() if value}
-    for name in ("from", "to"):
-        if name in values:
-            values[name] = _with_zone(values[name], read)
+    values = searched.conditions(form, read)
     return asked.read({**values, "before": before, "limit": PAGE + 1}, names)
-
-
-def _with_zone(text: str, read: Reader) -> str:
-    """A time as the form sends it, which is the viewer's; what is none is left for `asked` to refuse."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    return (moment if moment.tzinfo else moment.replace(tzinfo=read.zone)).isoformat()
 
 
 def _local(day: date | None) -> str:

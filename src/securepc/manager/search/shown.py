@@ -40,9 +40,9 @@ OWN_NAME = "マネージャー / Manager"
 
 
 class Line(NamedTuple):
-    """An entry in a list."""
+    """An entry in a list. `path`: its own page; the ledger's for a batch that does not open."""
 
-    id: str
+    path: str
     happened: int
     title: str
     text: str
@@ -75,7 +75,7 @@ def line(hit: Hit, names: Mapping[str, str], language: str) -> Line:
     """An entry in one line. `names`: device hex → its name."""
     data = data_of(hit)
     return Line(
-        id=hit.id,
+        path=f"/entries/{hit.id}" if hit.is_entry else "/ledger",
         happened=hit.happened,
         title=kinds.title(hit.kind, language) or "?",
         text=_summary(hit, data, language)[:_MAX_LINE],

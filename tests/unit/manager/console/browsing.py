@@ -3,18 +3,72 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from tiny_device import Device
 
 from securepc.manager.accounts.model import Account
 from securepc.manager.accounts.service import Accounts
 from securepc.manager.accounts.sign_in import SignIn
+from securepc.manager.core import Manager
+from securepc.manager.search.model import EntryId
+from securepc.wire import event
 
 HERE, THERE = b"\x11" * 16, b"\x22" * 16
 """Two agencies."""
 WORDS = "yellow ferry under the maple"
+
+
+PATHS = ("/home/suzuki/見積書.xlsx", "/home/suzuki/<b>evil</b>&.txt", "/home/suzuki/メモ.txt")
+"""Files that the PC tells of."""
+
+
+class Office(NamedTuple):
+    """A manager with one PC that sent three sealed entries, and an owner who looks at it."""
+
+    app: FastAPI
+    manager: Manager
+    pc: Device
+    owner: TestClient
+
+
+def created(path: str, at: int, **data: Any) -> bytes:
+    """An entry that says that a file was created."""
+    told = {"path": path, "size": 48211, **data}
+    return event.to_entry(
+        event.Event(
+            "file.create", at=at, up=1_000_000, boot="ab" * 16, user="suzuki", policy="1.1", data=told
+        )
+    )
+
+
+def name(pc: Device, number: int) -> EntryId:
+    """What one of a PC's entries is called."""
+    return EntryId(pc.handle, number)
+
+
+def new_pc(app: FastAPI, called: str) -> Device:
+    """A PC of the first agency, enrolled."""
+    token = app.state.manager.devices.new_token(
+        HERE, label="test", uses=1, lifetime=3_600_000_000, approval=False, actor="test"
+    )
+    pc = Device(token, name=called)
+    pc.http = browser(app)
+    pc.enrol()
+    return pc
+
+
+def until(condition: Callable[[], Any], seconds: float = 20) -> Any:
+    """Wait until something is so; gives it."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+    return found
 
 
 def browser(app: FastAPI) -> TestClient:

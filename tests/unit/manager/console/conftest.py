@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,14 +10,16 @@ from typing import Annotated, Any
 
 import pytest
 from argon2 import PasswordHasher
-from browsing import HERE, THERE, browser
+from browsing import HERE, PATHS, THERE, Office, browser, created, enter, new_pc, until
 from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
+from tiny_device import Device, now
 
 from securepc.manager.accounts import passwords
 from securepc.manager.accounts.auth import Caller, require_api, require_api_role
-from securepc.manager.app import assemble, create_app
+from securepc.manager.app import create_app
 from securepc.manager.devices.model import Agency
+from securepc.manager.search.model import EntryId
 from securepc.manager.setup import complete_agency, make_home
 
 
@@ -28,29 +31,47 @@ def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The home of a manager of two agencies, as `manager init` makes it: made once, copied for each test."""
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Device]:
+    """The home of a manager of two agencies, and a PC of the first: made once, copied for each test."""
     home = tmp_path_factory.mktemp("prepared") / "home"
     make_home(home)
-    manager = assemble(home)
+    app = create_app(home)
+    manager = app.state.manager
+    manager.address = "http://127.0.0.1"
     with manager.database.write() as session:
         session.add(Agency(log=HERE, name="みどり保険", created_at=1))
         session.add(Agency(log=THERE, name="あおば保険", created_at=2))
     for log in (HERE, THERE):
         complete_agency(manager, log)
+    manager.start()
+    pc = new_pc(app, "営業-01")
+    moment = now() - 60_000_000
+    entries = [created(path, moment + number) for number, path in enumerate(PATHS)]
+    pc.send(pc.seal_batch(entries))
     manager.close()
-    return home
+    return home, pc
 
 
 @pytest.fixture
-def app(tmp_path: Path, prepared: Path) -> Iterator[FastAPI]:
+def app(tmp_path: Path, prepared: tuple[Path, Device]) -> Iterator[FastAPI]:
     """A running manager of two agencies."""
     home = tmp_path / "home"
-    shutil.copytree(prepared, home)
+    shutil.copytree(prepared[0], home)
     app = create_app(home)
+    app.state.manager.address = "http://127.0.0.1"
     app.state.manager.start()
     yield app
     app.state.manager.close()
+
+
+@pytest.fixture
+def office(app: FastAPI, prepared: tuple[Path, Device]) -> Office:
+    """The manager with its PC, whose three entries are found, and an owner who looks at it."""
+    pc = copy.copy(prepared[1])
+    pc.http, pc.nonce = browser(app), b""
+    manager = app.state.manager
+    until(lambda: manager.search.entry(HERE, EntryId(pc.handle, 3)))
+    return Office(app, manager, pc, enter(app, HERE, "hanako"))
 
 
 @pytest.fixture
