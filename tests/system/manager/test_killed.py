@@ -107,13 +107,14 @@ def check_followers(home: Path, devices: list[Device], acknowledged: list[Acknow
         pending = list(manager.ingest.provisional.pending())
     finally:
         manager.close()
-    entries = {one.index: one.entries for one in keeper.seen}
-    assert len(entries) == len(keeper.seen)
+    seen = [one for one in keeper.seen if one.log == log]
+    entries = {one.index: one.entries for one in seen}
+    assert len(entries) == len(seen)
     for one in acknowledged:
         assert entries[one.index] == one.entries
     assert pending == []
     names = {device.handle for device in devices}
-    own = [line for one in keeper.seen if one.header.device not in names for line in one.entries or []]
+    own = [line for one in seen if one.header.device not in names for line in one.entries or []]
     labels = Counter(part for line in own for part in line.decode().split('"') if part.startswith("label-"))
     assert set(labels.values()) <= {1}
     assert set(acts.done) <= set(labels) <= set(acts.asked)

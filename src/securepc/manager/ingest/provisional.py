@@ -90,7 +90,8 @@ class ProvisionalStore:
         found = []
         for sequence, line in rows:
             sealed = entries[sequence - first] if first <= sequence <= last else None
-            if sealed != line:
+            # What is announced crosses as text: bytes that are not UTF-8 became U+FFFD on the way.
+            if sealed != line and (sealed is None or sealed.decode("utf-8", "replace").encode() != line):
                 found.append(Difference(sequence, line, sealed))
         return len(found), found[:_SHOWN]
 
