@@ -9,8 +9,9 @@ from __future__ import annotations
 import sqlite3
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from securepc.ledger import checkpoint, genesis, merkle, note
@@ -150,6 +151,16 @@ class LogReader:
         """
         no = self._no(log)
         return merkle.inclusion_proof(index, size, self._subtree(no))
+
+    def inclusions(self, log: bytes, indexes: Iterable[int], size: int) -> list[list[bytes]]:
+        """The inclusion proofs of several leaves, each tile read and each subtree hashed once.
+
+        Raises:
+            ValueError: an index outside that tree.
+        """
+        read = cache(self._tile(self._no(log)))
+        subtree = cache(lambda level, index: tiles.subtree(read, level, index))
+        return [merkle.inclusion_proof(index, size, subtree) for index in indexes]
 
     def consistency(self, log: bytes, old: int, new: int) -> list[bytes]:
         """The consistency proof between two sizes.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import threading
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import resources
@@ -34,6 +35,8 @@ SEAL_AT_ENTRIES = 500
 SEAL_AT_SECONDS = 60.0
 CODEC = 0
 """The codec new batches use."""
+
+_of_thread = threading.local()
 
 RootOf = Callable[[Sequence[bytes]], bytes]
 """RFC 6962 tree head over leaf hashes: `ledger.merkle.root`, handed in because `wire` imports nothing."""
@@ -166,17 +169,27 @@ def _decompress(plaintext: bytes) -> list[bytes]:
     return data.split(b"\n")[:-1]
 
 
-@cache
 def _compressor(codec: int) -> zstandard.ZstdCompressor:
-    return zstandard.ZstdCompressor(level=3, dict_data=_dictionary(codec), write_checksum=False)
+    """This thread's: a compressor that two threads use at once corrupts memory."""
+    mine: dict[int, zstandard.ZstdCompressor] = _of_thread.__dict__.setdefault("compressors", {})
+    if codec not in mine:
+        mine[codec] = zstandard.ZstdCompressor(level=3, dict_data=_dictionary(codec), write_checksum=False)
+    return mine[codec]
 
 
-@cache
 def _dictionary(codec: int) -> zstandard.ZstdCompressionDict | None:
+    """This thread's: a dictionary prepares itself at its first use."""
     if codec == 0:
         return None
+    mine: dict[int, zstandard.ZstdCompressionDict] = _of_thread.__dict__.setdefault("dictionaries", {})
+    if codec not in mine:
+        mine[codec] = zstandard.ZstdCompressionDict(_dictionary_file(codec))
+    return mine[codec]
+
+
+@cache
+def _dictionary_file(codec: int) -> bytes:
     try:
-        data = resources.files("securepc.wire").joinpath("dictionaries", f"{codec}.dict").read_bytes()
+        return resources.files("securepc.wire").joinpath("dictionaries", f"{codec}.dict").read_bytes()
     except FileNotFoundError:
         raise Unreadable("codec") from None
-    return zstandard.ZstdCompressionDict(data)

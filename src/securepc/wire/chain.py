@@ -27,6 +27,8 @@ NO_SEAL = bytes(32)
 
 _EVOLVE = b"securepc/journal/evolve"
 _MAC = b"securepc/journal/mac"
+_INNER = bytes(x ^ 0x36 for x in range(256))
+_OUTER = bytes(x ^ 0x5C for x in range(256))
 _TWO = struct.Struct(">QQ")
 _ONE = struct.Struct(">Q")
 
@@ -59,10 +61,13 @@ def seal(mac: bytes, epoch: int, count: int, last: bytes) -> bytes:
 class Epoch:
     """The chain through one epoch. `last` is the tag of the last entry, or the opening."""
 
-    __slots__ = ("_mac", "count", "first", "last", "number")
+    __slots__ = ("_inner", "_mac", "_outer", "count", "first", "last", "number")
 
     def __init__(self, key: bytes, number: int, first: int, previous_seal: bytes) -> None:
         self._mac = mac_key(key)
+        # HMAC (RFC 2104) in two plain hashes: a third of what `hmac.digest` costs, once for every entry.
+        padded = self._mac.ljust(hashlib.sha256().block_size, b"\x00")
+        self._inner, self._outer = padded.translate(_INNER), padded.translate(_OUTER)
         self.number = number
         self.first = first
         self.count = 0
@@ -70,7 +75,9 @@ class Epoch:
 
     def extend(self, entry: bytes) -> bytes:
         """Add an entry; gives its tag."""
-        self.last = tag(self._mac, self.first + self.count, self.last, entry)
+        sha256 = hashlib.sha256
+        message = _ONE.pack(self.first + self.count) + self.last + sha256(entry).digest()
+        self.last = sha256(self._outer + sha256(self._inner + message).digest()).digest()
         self.count += 1
         return self.last
 

@@ -65,3 +65,14 @@ def test_position_epoch_and_unreadable_lines_matter() -> None:
     except ValueError:
         return
     raise AssertionError("an epoch was skipped")
+
+
+@given(entries)
+def test_the_quick_chain_is_the_plain_one(lines: list[bytes]) -> None:
+    epoch = chain.Epoch(K0, 7, 100, K0)
+    mac = chain.mac_key(K0)
+    last = chain.opening(mac, 7, K0)
+    for sequence, entry in enumerate(lines, 100):
+        last = chain.tag(mac, sequence, last, entry)
+        assert epoch.extend(entry) == last
+    assert epoch.seal() == chain.seal(mac, 7, len(lines), last)

@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
 from nacl import bindings
 
@@ -85,15 +85,19 @@ class BatchKeys(ABC):
 
         May be repeated. Gives the headers whose key is not here or does not open: their boxes stay.
         """
+        headers = list(headers)
+        moved = self.take(log, month, headers)
+        return [header for header in headers if header not in moved]
+
+    def take(self, log: bytes, month: str, headers: Iterable[bytes]) -> dict[bytes, bytes]:
+        """As `rewrap`; gives the keys that were moved, by header."""
         number, key = self._period(log, month)
-        left = []
+        moved = {}
         with self._write() as db:
             for header in headers:
-                try:
-                    self._move(db, log, header, number, key)
-                except (KeyError, ValueError):
-                    left.append(header)
-        return left
+                with suppress(KeyError, ValueError):
+                    moved[header] = self._move(db, log, header, number, key)
+        return moved
 
     def month_key(self, log: bytes, month: str) -> bytes:
         """The key of a month, made when first asked for; KeyError once destroyed."""
@@ -152,7 +156,7 @@ class BatchKeys(ABC):
             sql = "INSERT INTO periods (log, name, wrapped, recovery) VALUES (?, ?, ?, ?)"
             db.execute(sql, (log, month, self.wrap(key, _context(log, month)), recovery))
 
-    def _move(self, db: sqlite3.Connection, log: bytes, header: bytes, number: int, key: bytes) -> None:
+    def _move(self, db: sqlite3.Connection, log: bytes, header: bytes, number: int, key: bytes) -> bytes:
         found = self._find(db, log, header)
         if found is None:
             row = db.execute("SELECT box FROM boxes WHERE header = ? AND log = ?", (header, log)).fetchone()
@@ -164,6 +168,7 @@ class BatchKeys(ABC):
         sql = "INSERT OR REPLACE INTO batch_keys (id, period, wrapped) VALUES (?, ?, ?)"
         db.execute(sql, (place, number, wrapped))
         db.execute("DELETE FROM boxes WHERE header = ? AND log = ?", (header, log))
+        return secret
 
     def _find(self, db: sqlite3.Connection, log: bytes, header: bytes) -> tuple[int, bytes] | None:
         """Row and key of a batch; rows of other headers do not open under this one's."""

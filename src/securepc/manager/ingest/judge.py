@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select
@@ -98,35 +99,31 @@ class Judge:
 
     def _open(self, log: bytes, stored: Iterable[StoredLeaf], *, first_time: bool) -> list[Opened]:
         batches = [item for item in stored if leaves.split(item.leaf).kind == headers.KIND]
-        hashes = [headers.message_hash(item.leaf) for item in batches]
-        if first_time:
-            by_month: dict[str, list[bytes]] = {}
-            for item, name in zip(batches, hashes, strict=True):
-                by_month.setdefault(month_of(item.block_time), []).append(name)
-            for month, names in by_month.items():
-                self._manager.keys.rewrap(log, month, names)
+        names = [headers.message_hash(item.leaf) for item in batches]
+        keys = self._take_keys(log, names, batches) if first_time else self._find_keys(log, names)
         found = []
-        for item, name in zip(batches, hashes, strict=True):
+        for item, name in zip(batches, names, strict=True):
             header = headers.of_leaf(item.leaf)
-            entries, reason = self._entries(log, name, header, item.body)
+            entries, reason = _entries(header, item.body, keys.get(name))
             found.append(Opened(log, item.index, item.height, item.block_time, header, entries, reason))
         return found
 
-    def _entries(
-        self, log: bytes, name: bytes, header: BatchHeader, body: bytes | None
-    ) -> tuple[list[bytes] | None, str | None]:
-        if body is None:
-            return None, "expired"
-        try:
-            key = self._manager.keys.batch_key(log, name)
-        except (KeyError, ValueError):
-            return None, "key"
-        try:
-            return batch.open_payload(header, body, key, root_of=merkle.root), None
-        except Unreadable as error:
-            return None, error.reason
-        except Exception as error:  # whatever a payload does, the batches after it are opened
-            return None, type(error).__name__.lower()[:60]
+    def _take_keys(self, log: bytes, names: list[bytes], batches: list[StoredLeaf]) -> dict[bytes, bytes]:
+        """The keys of batches that just came, from now on under the month of block time."""
+        by_month: dict[str, list[bytes]] = {}
+        for item, name in zip(batches, names, strict=True):
+            by_month.setdefault(month_of(item.block_time), []).append(name)
+        keys: dict[bytes, bytes] = {}
+        for month, members in by_month.items():
+            keys |= self._manager.keys.take(log, month, members)
+        return keys
+
+    def _find_keys(self, log: bytes, names: list[bytes]) -> dict[bytes, bytes]:
+        keys = {}
+        for name in names:
+            with suppress(KeyError, ValueError):
+                keys[name] = self._manager.keys.batch_key(log, name)
+        return keys
 
     def _compare(self, session: Session, item: Opened) -> str | None:
         """Compare with the lines that were announced; None where they agree."""
@@ -184,6 +181,21 @@ class Seals:
     def _claimed(self, log: bytes, device: bytes, epoch: int) -> bytes:
         index = self._manager.log.batch(log, device, epoch)
         return bytes(32) if index is None else headers.of_leaf(self._manager.log.leaf(log, index)).seal
+
+
+def _entries(
+    header: BatchHeader, body: bytes | None, key: bytes | None
+) -> tuple[list[bytes] | None, str | None]:
+    if body is None:
+        return None, "expired"
+    if key is None:
+        return None, "key"
+    try:
+        return batch.open_payload(header, body, key, root_of=merkle.root), None
+    except Unreadable as error:
+        return None, error.reason
+    except Exception as error:  # whatever a payload does, the batches after it are opened
+        return None, type(error).__name__.lower()[:60]
 
 
 def _with_reason(item: Opened, reason: str | None) -> Opened:

@@ -113,15 +113,16 @@ def receipt(manager: Manager, upload: Upload, committed: Committed, size: int) -
     now = int(note.split(b"\n", 2)[1])
     if size > now:
         raise refuse("ahead", size=now)
+    proofs = manager.log.inclusions(log, committed.indexes, now)
     answer = {
         "checkpoint": note.decode("utf-8"),
         "batches": [
             {
                 "epoch": header.epoch,
                 "index": index,
-                "proof": [b64encode(step) for step in manager.log.inclusion(log, index, now)],
+                "proof": [b64encode(step) for step in proof],
             }
-            for header, index in zip(upload.headers, committed.indexes, strict=True)
+            for header, index, proof in zip(upload.headers, committed.indexes, proofs, strict=True)
         ],
         "consistency": [b64encode(step) for step in manager.log.consistency(log, size, now)],
         "watermark": None,  # nothing may be trimmed on the strength of a backup that does not exist
