@@ -18,7 +18,7 @@ from securepc.manager.errors import ApiError
 from securepc.manager.evidence.service import Made
 from securepc.manager.search import asked
 from securepc.manager.search.api import read_query, record, refusal
-from securepc.manager.search.model import EntryId, Invalid
+from securepc.manager.search.model import Invalid
 from securepc.wire.signed.evidence import Range
 
 router = APIRouter(prefix="/api/v1", tags=["evidence"])
@@ -27,6 +27,8 @@ Asking = Annotated[Caller, Depends(require_api)]
 MAX_BODY = 16 * 1024 * 1024
 """Room for the names of 300,000 entries."""
 _CHUNK = 256 * 1024
+ENTRIES = "SecurePC-Entries"
+"""Header: how many entries the pack has."""
 LEFT_OUT = "SecurePC-Left-Out"
 """Header: how many unreadable batches a search found, whose entries can't be in the pack."""
 
@@ -90,7 +92,11 @@ def answer(manager: Manager, caller: Caller, wanted: EvidenceRequest) -> Streami
         stream.close()
         raise
     name = datetime.now(UTC).strftime("evidence-%Y%m%dT%H%M%SZ.zip")
-    headers = {"Content-Length": str(size), "Content-Disposition": f'attachment; filename="{name}"'}
+    headers = {
+        "Content-Length": str(size),
+        "Content-Disposition": f'attachment; filename="{name}"',
+        ENTRIES: str(made.entries),
+    }
     if made.left_out:
         headers[LEFT_OUT] = str(made.left_out)
     return StreamingResponse(_chunks(stream), media_type="application/zip", headers=headers)
@@ -100,8 +106,9 @@ def _make(manager: Manager, caller: Caller, wanted: EvidenceRequest, stream: Bin
     """Write the pack; gives what it has, and what was asked for in one line."""
     service = manager.evidence
     if wanted.entries is not None:
+        names = manager.devices.names(caller.log)
         try:
-            entries = [EntryId.parse(name) for name in wanted.entries]
+            entries = [asked.entry(name, names) for name in wanted.entries]
         except Invalid as wrong:
             raise refusal(wrong) from None
         return service.of_entries(caller.log, entries, stream), " ".join(wanted.entries[:20])

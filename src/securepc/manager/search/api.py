@@ -15,7 +15,7 @@ from securepc.manager.audit import service as audit
 from securepc.manager.core import Manager, manager_of
 from securepc.manager.errors import ApiError
 from securepc.manager.search import asked
-from securepc.manager.search.model import EntryId, Hit, Invalid, Query
+from securepc.manager.search.model import Hit, Invalid, Query
 from securepc.manager.search.query import Damaged
 from securepc.wire.signed.documents import b64encode
 
@@ -40,7 +40,8 @@ _PARAMETERS = [
         "device": "Handle or name; may be repeated.",
         "user": "The user's name on the PC.",
         "kind": "A kind (`file.create`) or a family (`file.*`); may be repeated.",
-        "text": "Found anywhere in an entry's values, whatever its case and width.",
+        "text": "Found anywhere in an entry's values, whatever its case and width. Records of searches "
+        "are found only where `kind` names them.",
         "result": "`ok`, `blocked` or `failed`.",
         "limit": "At most so many; everything without it.",
         "before": "Where the page before ended: `<at>.<entry>.<leaf>` of its last line.",
@@ -106,8 +107,9 @@ def entries(request: Request, manager: Here, caller: Asking) -> StreamingRespons
 @router.get("/entries/{entry}")
 def entry(entry: str, manager: Here, caller: Asking) -> Response:
     """One entry, with where it is in its device's history and in the log."""
+    names = manager.devices.names(caller.log)
     try:
-        name = EntryId.parse(entry)
+        name = asked.entry(entry, names)
         hit = manager.search.entry(caller.log, name)
     except Invalid as wrong:
         raise refusal(wrong) from None
@@ -117,7 +119,7 @@ def entry(entry: str, manager: Here, caller: Asking) -> Response:
         raise ApiError(404, "no-such-entry", "そのエントリーはありません。", "There is no such entry.")
     record(manager, caller, "admin.view", {"entry": str(name)})
     more = {"sequence": hit.sequence, "epoch": hit.epoch, "boot": hit.boot, "up": hit.up}
-    line = line_of(hit, manager.devices.names(caller.log))
+    line = line_of(hit, names)
     return Response(_encoder.encode({**msgspec.structs.asdict(line), **more}), media_type="application/json")
 
 

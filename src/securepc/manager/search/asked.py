@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from securepc.manager.search.model import Cursor, Invalid, Query
+from securepc.manager.search.model import Cursor, EntryId, Invalid, Query
 from securepc.wire.signed.batch import MAX_TIME
 from securepc.wire.signed.canonical import MAX_INTEGER
 
@@ -15,6 +15,7 @@ NAMES = ("from", "to", "device", "user", "kind", "text", "result", "limit", "bef
 MAX_VALUES = 1_000
 """Devices or kinds that one search may name."""
 MAX_LENGTH = 500
+_SHORT = re.compile(r"([0-9a-f]{6,31})\.([0-9]{1,16})")
 _HANDLE = re.compile(r"[0-9a-f]{32}")
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
@@ -47,6 +48,24 @@ def read(values: Mapping[str, Any], devices: Mapping[bytes, str]) -> Query:
         limit=_limit(_one(given, "limit")),
         before=None if before is None else Cursor.parse(before),
     )
+
+
+def entry(text: str, devices: Mapping[bytes, str]) -> EntryId:
+    """The name of an entry, whose device may be given by its first digits (at least six).
+
+    Raises:
+        Invalid: it is not one, or the digits are not those of exactly one device.
+    """
+    short = _SHORT.fullmatch(text)
+    if short is None:
+        return EntryId.parse(text)
+    found = [handle.hex() for handle in devices if handle.hex().startswith(short[1])]
+    if len(found) != 1:
+        raise Invalid(
+            f"{short[1]} で始まる端末は{len(found)}台あります。端末の番号をすべて指定してください",
+            f"{len(found)} devices begin with {short[1]}; give all digits",
+        )
+    return EntryId.parse(f"{found[0]}.{short[2]}")
 
 
 def described(query: Query) -> str:

@@ -24,6 +24,9 @@ from securepc.wire.signed.batch import MAX_TIME
 
 MAX_TEXT = 500
 """Longest text to search for, in characters."""
+REPEATING = ("admin.search", "admin.export")
+"""Kinds that repeat what somebody searched for: a search for a text finds them where it asks for kinds only,
+or else the second search for anything would find the first."""
 FIRST_WINDOW = 50_000
 WANTED = 20_000
 """Rows that one window should give: what is sorted and held in memory at once."""
@@ -186,6 +189,9 @@ def _conditions(query: Query) -> tuple[list[str], dict[str, Any]]:
         values["outcome"] = query.result
     if query.kinds:
         clauses.append(_kinds(query.kinds, values))
+    if query.text and not query.kinds:
+        clauses.append("NOT list_contains($repeating, kind)")
+        values["repeating"] = list(REPEATING)
     if query.text:
         clauses.append("regexp_matches(coalesce(folded, words), $pattern, 'i')")
         values["pattern"] = _pattern(query.text)

@@ -63,3 +63,13 @@ def test_what_is_refused_says_so_in_both_languages(values: dict[str, Any]) -> No
 def test_a_search_is_described_for_the_record() -> None:
     query = Query(start=5, devices=(ONE, TWO), text="見積", limit=3)
     assert asked.described(query) == f"from=5 device={ONE},{TWO} text=見積 limit=3"
+
+
+def test_an_entry_may_be_named_by_its_devices_first_digits() -> None:
+    assert str(asked.entry("010101.7", DEVICES)) == f"{ONE}.7"
+    assert str(asked.entry(f"{TWO}.7", DEVICES)) == f"{TWO}.7"
+    for wrong in ("01010.7", "0a0a0a.7", "010101.", "010101.07", "zz.7"):
+        with pytest.raises(Invalid):
+            asked.entry(wrong, DEVICES)
+    with pytest.raises(Invalid, match="2 devices"):
+        asked.entry("010101.7", {**DEVICES, b"\x01\x01\x01" + bytes(13): "別の端末"})

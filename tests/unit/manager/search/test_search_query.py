@@ -103,6 +103,19 @@ def test_kinds_families_users_and_results(searching: Searching, ledger: Ledger) 
     assert found(result="ok") == {1, 2, 3, 5, 6}
 
 
+def test_a_search_does_not_find_itself(searching: Searching, ledger: Ledger) -> None:
+    ledger.accept(
+        [
+            to_entry(Event(kind, NOON, 1, "b", data={"query": "text=顧客名簿"}))
+            for kind in ("admin.search", "admin.export", "admin.device")
+        ]
+    )
+    searching.catch_up(ledger)
+    assert [hit.kind for hit in searching.all(text="顧客名簿")] == ["admin.device"]
+    assert len(searching.all(text="顧客名簿", kinds=("admin.*",))) == 3
+    assert len(searching.all()) == 3
+
+
 def test_what_is_found_is_what_the_device_wrote(searching: Searching, ledger: Ledger) -> None:
     entries = [of(PATHS[2], result="blocked"), b"\xff raw", b'{"kind":"x.y","at":5,"later":1}']
     batch = ledger.accept(entries)
