@@ -33,8 +33,10 @@ MAX_PLAINTEXT = 1024 * 1024
 SEAL_AT_BYTES = 256 * 1024
 SEAL_AT_ENTRIES = 500
 SEAL_AT_SECONDS = 60.0
-CODEC = 0
+CODEC = 1
 """The codec new batches use."""
+_LEVEL = 6
+"""About 2 µs an entry. Levels above cost twice that for 1 % less; level 3 gives 15 % more bytes."""
 
 _of_thread = threading.local()
 
@@ -173,7 +175,17 @@ def _compressor(codec: int) -> zstandard.ZstdCompressor:
     """This thread's: a compressor that two threads use at once corrupts memory."""
     mine: dict[int, zstandard.ZstdCompressor] = _of_thread.__dict__.setdefault("compressors", {})
     if codec not in mine:
-        mine[codec] = zstandard.ZstdCompressor(level=3, dict_data=_dictionary(codec), write_checksum=False)
+        dictionary = _dictionary(codec)
+        # Tuned for a full batch after the dictionary; left to itself, zstd tunes for the dictionary alone.
+        # The codec byte names the dictionary, so the frame need not.
+        parameters = zstandard.ZstdCompressionParameters.from_level(
+            _LEVEL,
+            source_size=SEAL_AT_BYTES,
+            dict_size=len(dictionary) if dictionary else 0,
+            write_checksum=False,
+            write_dict_id=False,
+        )
+        mine[codec] = zstandard.ZstdCompressor(dict_data=dictionary, compression_params=parameters)
     return mine[codec]
 
 

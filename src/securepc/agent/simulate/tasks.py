@@ -78,13 +78,13 @@ class Desk:
         exe = self.system.programs[what]
         pid, name = self.pid(), self.name_of(exe)
         data = {
+            "pid": pid,
+            "process": name,
             "exe": exe,
             "sha256": self.hash_of(exe),
             "command": f"{exe} {argument}".strip(),
-            "pid": pid,
-            "parent": parent or self.name_of(self.system.programs["session"]),
             "parent_pid": 1200 + len(name),
-            "process": name,
+            "parent": parent or self.name_of(self.system.programs["session"]),
         }
         return Step(wait, "process.start", data), {"process": name, "pid": pid, "exe": exe}
 
@@ -183,8 +183,8 @@ def helpers(desk: Desk, _: str) -> Steps:
     for _turn in range(rng.randrange(1, 5)):
         exe, command, parent = rng.choice(desk.system.helpers)
         pid, name = desk.pid(), desk.name_of(exe)
-        data = {"exe": exe, "sha256": desk.hash_of(exe), "command": command, "pid": pid}
-        more = {"parent": parent, "parent_pid": 700 + len(parent), "process": name}
+        data = {"pid": pid, "process": name, "exe": exe, "sha256": desk.hash_of(exe)}
+        more = {"command": command, "parent_pid": 700 + len(parent), "parent": parent}
         yield Step(rng.uniform(0, 10), "process.start", {**data, **more})
         ran = rng.expovariate(2)
         yield desk.stop(ran, {"exe": exe, "pid": pid, "process": name}, ran)
