@@ -24,14 +24,16 @@ def made_home() -> Iterator[Path]:
         yield Path(folder) / "home"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def keeper() -> Keeper:
     return Keeper()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def manager(made_home: Path, keeper: Keeper) -> Iterator[Running]:
     with Running(made_home, lambda manager: manager.opener.subscribe(keeper)) as running:
+        sequencer = running.manager.sequencer
+        sequencer._interval = 0.02  # type: ignore[attr-defined]  # a block a second would take the tests minutes
         yield running
 
 
