@@ -78,6 +78,7 @@ def enrol(
     token = enrolment.decode(text)
     files.make_folder(folder)
     if (folder / configs.NAME).exists():
+        finish(folder)
         raise AlreadyEnrolled(str(folder))
     asking = _asking(folder, token)
     client = Client(token.address, ca_file=ca_file)
@@ -176,8 +177,13 @@ def _accept(
     ChainKey.create(folder, k0, registration)
     _keep_policy(folder, answer.get("policy"))
     configs.write(folder, config)
-    files.erase(folder / NAME)
+    finish(folder)
     return config
+
+
+def finish(folder: Path) -> None:
+    """Step 5, also for an enrolment that was killed before it: every start of the agent does this."""
+    files.erase(folder / NAME)
 
 
 def _device(asking: _Asking) -> bytes:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from securepc import __version__
 from securepc.agent import config as configs
-from securepc.agent import herald, platform, status
+from securepc.agent import enrol, herald, platform, status
 from securepc.agent.backoff import Backoff
 from securepc.agent.client import Client
 from securepc.agent.clockwatch import ClockWatch
@@ -87,6 +87,7 @@ class Agent:
         self._threads: list[threading.Thread] = []
         with contextlib.ExitStack() as opened:
             opened.enter_context(status.locked(folder))
+            enrol.finish(folder)
             self._state = State(folder)
             opened.callback(self._state.close)
             self._assemble(configs.read_key(folder), collectors or platform.collectors)
