@@ -53,3 +53,13 @@ def test_setting_up_and_the_key_store_survive_every_fault(library: Path, tmp_pat
     assert {t.call for t in tries} >= {"create", "pwrite", "fsync", "rename"}
     bad = [t for t in tries if t.error]
     assert not bad, f"{len(bad)} of {len(tries)}: {bad[0]}"
+
+
+@pytest.mark.timeout(1200)
+def test_the_agents_journal_survives_every_fault(library: Path, tmp_path: Path) -> None:
+    tries = shim.sweep(library, HERE / "journal_workload.py", tmp_path / "journal")
+    print(shim.summary(tries))
+    assert {t.kind for t in tries} == set(shim.KINDS)
+    assert {t.call for t in tries} >= {"create", "pwrite", "fdatasync", "fsync", "rename", "unlink"}
+    bad = [t for t in tries if t.error]
+    assert not bad, f"{len(bad)} of {len(tries)}: {bad[0]}"
