@@ -47,13 +47,13 @@ def command(home: Path, port: int | None, simulate: int, seconds: float | None, 
     with _interrupts() as interrupted, _explained(home):
         try:
             if not as_json:
-                click.echo(say("準備しています…", "Getting ready …"), err=True)
+                click.echo(say("準備しています…", "Getting ready …"))
             ready = stage.begin(interrupted)
             as_line = json.dumps(ready.facts._asdict(), ensure_ascii=False)
             click.echo(as_line if as_json else _welcome(ready, home, simulate))
             stage.watch(interrupted, seconds)
             if not as_json:
-                click.echo(say("\n止めています…", "\nStopping …"), err=True)
+                click.echo(say("\n止めています…", "\nStopping …"))
         except Interrupted:
             pass
         finally:
