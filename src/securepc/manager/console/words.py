@@ -38,7 +38,7 @@ COLLECTORS = {
 COLLECTOR_STATES = {
     "running": Word(N_("Recording"), "good"),
     "degraded": Word(N_("Recording in part"), "warn"),
-    "off": Word(N_("Not recording"), "bad"),
+    "off": Word(N_("Not recording"), "warn"),
 }
 
 
