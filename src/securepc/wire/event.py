@@ -48,5 +48,5 @@ def from_entry(entry: bytes) -> Event | None:
     """
     try:
         return _decoder.decode(entry)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -206,3 +207,23 @@ def test_a_frame_of_another_epoch_does_not_pass(home: Path, clock: FakeClock) ->
     found = frames.scan(old, state.key, 2, 1, state.seal)
     assert found.entries == []
     assert found.altered == "header"
+
+
+@pytest.mark.parametrize("byte", [0x80, 0xFF])
+def test_whatever_byte_is_altered_the_journal_starts_again(
+    home: Path, clock: FakeClock, tmp_path_factory: pytest.TempPathFactory, byte: int
+) -> None:
+    """Bytes that are no UTF-8 too: who can change the file must not be able to stop the recording."""
+    store, _ = start(home, clock)
+    store.commit([entry(clock, i) for i in range(2)])
+    whole = store.path(1).read_bytes()
+    copy = tmp_path_factory.mktemp("altered") / "home"
+    for position in range(0, len(whole), 3):
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(home, copy)
+        data = bytearray(whole)
+        data[position] ^= byte
+        (copy / "journal" / "1.open").write_bytes(data)
+        again, _ = start(copy, clock)
+        again.seal(final=True)
+        assert "agent.unclean" in Opened(copy).kinds()
