@@ -43,6 +43,7 @@ FIELDS: dict[str, Field] = dict(
         _field("sha256", "hex", "SHA-256", "SHA-256"),
         _field("command", "text", "コマンドライン", "Command line"),
         _field("shortened", "list", "短縮した項目", "Shortened fields"),
+        _field("masked", "list", "伏せた項目", "Masked fields"),
         _field("parent", "text", "親プロセス", "Parent process"),
         _field("parent_pid", "integer", "親プロセスID", "Parent process id"),
         _field("exit", "integer", "終了コード", "Exit code"),

@@ -85,7 +85,7 @@ def _all() -> tuple[Kind, ...]:
             "process.start",
             "プログラムの開始",
             "Program started",
-            "exe sha256 command pid parent parent_pid process shortened",
+            "exe sha256 command pid parent parent_pid process shortened masked",
         ),
         kind("process.stop", "プログラムの終了", "Program ended", "exe pid process exit signal ran"),
         kind("process.violation", "禁止プログラム", "Forbidden program", "exe sha256 rule action", since=_R),

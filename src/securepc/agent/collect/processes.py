@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from securepc.agent.collect import RUNNING, CollectorStatus, Context, Emit
+from securepc.agent.collect.masking import mask
 from securepc.agent.platform.base import Unsupported
 from securepc.wire.event import Event
 from securepc.wire.policy import Processes as Rules
@@ -247,9 +248,12 @@ class ProcessesCollector:
         if self._rules.hash and (sha256 := started.sha256()):
             data["sha256"] = sha256
         if self._rules.command and started.command:
-            data["command"] = shorten(started.command)
-            if data["command"] != started.command:
+            masked = mask(started.command)
+            data["command"] = shorten(masked)
+            if data["command"] != masked:
                 data["shortened"] = ["command"]
+            if masked != started.command:
+                data["masked"] = ["command"]
         if started.parent_pid:
             data["parent_pid"] = started.parent_pid
         if started.parent:
