@@ -14,6 +14,7 @@ from securepc.agent.platform.base import Clock
 from securepc.agent.policy import PolicyHolder
 from securepc.agent.trouble import Trouble
 from securepc.agent.upload import Uploader
+from securepc.wire.unrecorded import unrecorded
 
 
 class Reporter:
@@ -103,6 +104,7 @@ class Reporter:
             "error": error,
             "policy": {"version": self._policy.name, "expires": self._policy.expires},
             "collectors": self._collectors.status(),
+            "unrecorded": [sentence._asdict() for sentence in unrecorded(self._policy.rules)],
         }
 
     def brief(self) -> dict[str, Any]:

@@ -224,6 +224,8 @@ def _lines(value: dict[str, Any]) -> str:
                 "off": ("停止", "off"),
             }
             rows.append((name, f"{say(*state[one['state']])} {say(one['ja'], one['en'])}".rstrip()))
+        for one in value.get("unrecorded", ()):
+            rows.append((say("記録対象外", "not recorded"), say(one["ja"], one["en"])))
         if value["journal"]["trouble"]:
             rows.append((say("ディスク", "disk"), value["journal"]["trouble"]))
         if value["error"]:

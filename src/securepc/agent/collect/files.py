@@ -255,13 +255,12 @@ class FilesCollector:
 
 
 def _expand(text: str, homes: list[bytes]) -> list[bytes]:
-    """The folders a policy's path means here: `~` is every home folder."""
+    """The folders a policy's path means here, as the kernel names them: `~` is every home folder, symbolic
+    links are resolved."""
     path = os.fsencode(text)
-    if path == b"~":
-        return homes
-    if path.startswith(b"~/"):
-        return [home + path[1:] for home in homes]
-    return [os.path.normpath(path)] if path.startswith(b"/") else []
+    if path == b"~" or path.startswith(b"~/"):
+        return [os.path.realpath(home + path[1:]) for home in homes]
+    return [os.path.realpath(path)] if path.startswith(b"/") else []
 
 
 def _below(folders: Sequence[bytes]) -> Callable[[bytes], bool]:
