@@ -20,6 +20,7 @@ from securepc.manager.core import Manager
 from securepc.manager.ingest.opened import Opened
 
 T = TypeVar("T")
+Manager.block_interval = 0.05
 
 
 def make_home(home: Path, *agencies: str, settings: str = "") -> None:

@@ -14,7 +14,7 @@ from fastapi import Request
 from securepc.ledger.keys import open_keys
 from securepc.ledger.log import LogReader
 from securepc.ledger.sequencer import Committed, Sequencer
-from securepc.ledger.sequencer.solo import SoloSequencer
+from securepc.ledger.sequencer.solo import INTERVAL, SoloSequencer
 from securepc.ledger.state.records import LogRecord
 from securepc.ledger.store import open_store
 from securepc.manager import config
@@ -46,6 +46,9 @@ class Manager:
     A part that has threads or files registers how it starts and stops with `on_start` and `on_close`;
     parts start in the order they were attached and close in the reverse order.
     """
+
+    block_interval = INTERVAL
+    """Seconds between blocks; tests have no time for a whole one."""
 
     audit: AuditWorker
     devices: Devices
@@ -83,7 +86,9 @@ class Manager:
             self.on_close(self.keys.close)
             self.database = Database(self.home.database)
             self.on_close(self.database.close)
-            self.sequencer: Sequencer = SoloSequencer(store, self.keys, on_block=self._new_block)
+            self.sequencer: Sequencer = SoloSequencer(
+                store, self.keys, on_block=self._new_block, interval=self.block_interval
+            )
             self.on_close(self.sequencer.close)  # which closes the store, too
             self.log = LogReader(self.home.chain)
             self.ticker = Ticker()

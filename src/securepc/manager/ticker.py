@@ -18,21 +18,22 @@ class Ticker:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
 
-    def every(self, seconds: float, job: Callable[[], None]) -> None:
-        """Run this every so many seconds, and once more when the manager stops. Call before `start`."""
-        self._jobs.append(_Job(seconds, job, time.monotonic() + seconds))
+    def every(self, seconds: float, job: Callable[[], None], *, at_end: bool = False) -> None:
+        """Run this every so many seconds; `at_end`: also when the manager stops. Call before `start`."""
+        self._jobs.append(_Job(seconds, job, time.monotonic() + seconds, at_end))
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop, after every job ran a last time."""
+        """Stop, after the jobs that write something down ran a last time."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
         for job in self._jobs:
-            job.run()
+            if job.at_end:
+                job.run()
 
     def _run(self) -> None:
         while not self._stop.wait(0.25):
@@ -44,10 +45,11 @@ class Ticker:
 
 
 class _Job:
-    def __init__(self, seconds: float, work: Callable[[], None], due: float) -> None:
+    def __init__(self, seconds: float, work: Callable[[], None], due: float, at_end: bool) -> None:
         self.seconds = seconds
         self.work = work
         self.due = due
+        self.at_end = at_end
 
     def run(self) -> None:
         try:

@@ -12,17 +12,20 @@ goes on at its next start (`resume`).
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from securepc.ledger.sequencer import Committed
 from securepc.ledger.state import Refused
 from securepc.manager import clock
 from securepc.manager.alerts import service as alerts
 from securepc.manager.audit import service as audit
 from securepc.manager.devices import tokens
-from securepc.manager.devices.model import Device
+from securepc.manager.devices.model import Device, EnrolmentToken
+from securepc.manager.devices.registry import of_agency
 from securepc.manager.ingest.model import MacChain
 from securepc.manager.ingest.refusals import refuse
 from securepc.wire import chain, keys
@@ -52,41 +55,61 @@ class Enrolments:
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
 
-    def ask(self, asked: Asked) -> Device:
-        """Steps 1 to 3 as far as they go now: the device is `enrolled`, or `pending`.
+    def ask(self, asked: Asked) -> tuple[Device, Future[Committed] | None]:
+        """Steps 1 and 2, and the begin of 3: the device is `pending`, or `enrolled`, or `enrolling` until
+        `finish` is called with what the ledger answers.
 
         Raises:
             ApiError: token-unknown, token-expired, token-used, enrolment-refused, revoked, device-taken,
                 malformed.
         """
+        with self._manager.database.read() as session:  # strangers don't get to hold the database
+            _judge(tokens.find(session, asked.secret), asked)
         with self._manager.database.write() as session:
             row = self._note(session, asked)
-            self._manager.devices.forget(asked.device)
-        if row.state == "enrolling":
-            self._register(row)
-        return row
+        self._manager.devices.forget(asked.device)
+        return row, self._order(row) if row.state == "enrolling" else None
+
+    def finish(self, row: Device, ordered: Future[Committed]) -> None:
+        """The end of step 3, once the ledger has answered.
+
+        Raises:
+            Refused, StoreError: the device is not registered; asking again is right.
+        """
+        try:
+            ordered.result()
+        except Refused:
+            # It was ordered before the manager was killed: the ledger's word counts, not the error's.
+            known = self._manager.log.device(row.log, row.device)
+            if known is None or known.key != row.key:
+                raise
+        now = clock.now()
+        with self._manager.database.write() as session:
+            session.execute(
+                update(Device)
+                .where(Device.device == row.device, Device.state == "enrolling")
+                .values(state="enrolled", enrolled_at=now, seen_at=now)
+            )
+        row.state = "enrolled"
+        self._manager.devices.forget(row.device)
 
     def decide(self, log: bytes, device: bytes, approve: bool, *, actor: str) -> bool:
         """An administrator admits or refuses a device that is `pending`; False where there is no such one."""
         with self._manager.database.write() as session:
-            row = session.get(Device, device)
-            if row is None or row.log != log or row.state != "pending":
+            row = of_agency(session, log, device)
+            if row is None or row.state != "pending":
                 return False
             row.state = "enrolling" if approve else "refused"
             row.decided_by = actor
             alerts.close(session, log, APPROVAL_IS_ASKED, device, by=actor)
             action = "approve" if approve else "refuse"
-            audit.record(
-                session,
-                log,
-                "admin.device",
-                actor,
-                {"device": device.hex(), "action": action, "name": row.name},
-            )
-            self._prepare(session, row) if approve else None
+            data = {"device": device.hex(), "action": action, "name": row.name}
+            audit.record(session, log, "admin.device", actor, data)
+            if approve:
+                self._prepare(session, row)
         self._manager.devices.forget(device)
         if approve:
-            self._register(row)
+            self.finish(row, self._order(row))
         return True
 
     def resume(self) -> None:
@@ -94,13 +117,10 @@ class Enrolments:
         with self._manager.database.read() as session:
             rows = list(session.scalars(select(Device).where(Device.state == "enrolling")))
         for row in rows:
-            self._register(row)
+            self.finish(row, self._order(row))
 
     def _note(self, session: Session, asked: Asked) -> Device:
         token = tokens.find(session, asked.secret)
-        message = documents.proof_message("register", token.log, asked.device, asked.key)
-        if not keys.verify(asked.key, message, asked.proof):
-            raise refuse("malformed", detail="the proof is not by the key")
         row = session.get(Device, asked.device)
         if row is None:
             tokens.use(session, token)
@@ -164,23 +184,12 @@ class Enrolments:
         }
         row.frame = leaf.frame("enrolment", documents.encode("enrolment", answer), store.identity.sign)
 
-    def _register(self, row: Device) -> None:
-        """Step 3."""
+    def _order(self, row: Device) -> Future[Committed]:
         assert row.register is not None
-        try:
-            self._manager.submit(row.log, row.register).result()
-        except Refused as refused:
-            # It was ordered before the manager was killed: the ledger's word counts, not the error's.
-            known = self._manager.log.device(row.log, row.device)
-            if known is None or known.key != row.key:
-                raise refuse("malformed", detail=str(refused)) from None
-        with self._manager.database.write() as session:
-            now = clock.now()
-            values = {"state": "enrolled", "enrolled_at": now, "seen_at": now}
-            session.execute(
-                update(Device)
-                .where(Device.device == row.device, Device.state == "enrolling")
-                .values(**values)
-            )
-        row.state = "enrolled"
-        self._manager.devices.forget(row.device)
+        return self._manager.submit(row.log, row.register)
+
+
+def _judge(token: EnrolmentToken, asked: Asked) -> None:
+    message = documents.proof_message("register", token.log, asked.device, asked.key)
+    if not keys.verify(asked.key, message, asked.proof):
+        raise refuse("malformed", detail="the proof is not by the key")

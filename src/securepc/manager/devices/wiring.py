@@ -14,7 +14,7 @@ def attach(manager: Manager) -> None:
     manager.devices = Devices(manager)
     manager.enrolments = Enrolments(manager)
     manager.presence = Presence(manager.database, manager.devices, manager.config.devices)
-    manager.ticker.every(2, manager.presence.flush)
+    manager.ticker.every(2, manager.presence.flush, at_end=True)
     manager.ticker.every(30, manager.presence.look)
     manager.on_start(lambda: setup.resume(manager))
     manager.on_start(manager.enrolments.resume)

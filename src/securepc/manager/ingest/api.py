@@ -39,33 +39,36 @@ async def enrol(request: Request, manager: Here) -> Response:
     """A PC asks to become a device."""
     body = await manager.ingest.bodies.read(request, SMALL)
 
-    def work() -> Response:
-        asked = messages.read(body, messages.Enrolment)
-        device = messages.handle(asked.device)
-        request.state.claimed = device
-        info = {name: getattr(asked.info, name) for name in ("hostname", "os", "version", "user")}
-        row = manager.enrolments.ask(
-            Asked(
-                messages.base64_of(asked.secret, 24),
-                device,
-                messages.base64_of(asked.key, 32),
-                messages.base64_of(asked.proof, 64),
-                messages.base64_of(asked.agreement, 32),
-                info,
-            )
-        )
-        if row.state == "pending":
-            return JSONResponse({"status": "pending"}, 202)
-        assert row.frame is not None
-        policy = manager.policies.current(row.log, row.device)
-        answer = {
-            "identity": b64encode(manager.keys.identity.public),
-            "frame": b64encode(row.frame),
-            "policy": b64encode(policy.frame) if policy else None,
-        }
-        return JSONResponse(answer, 201)
+    request.state.claimed, asked = await asyncio.to_thread(_read_enrolment, body)
+    row, ordered = await asyncio.to_thread(manager.enrolments.ask, asked)
+    if ordered is not None:
+        # Many PCs may enrol at once: they wait for their block without holding a thread each.
+        await asyncio.gather(asyncio.wrap_future(ordered), return_exceptions=True)
+        await asyncio.to_thread(manager.enrolments.finish, row, ordered)
+    if row.state == "pending":
+        return JSONResponse({"status": "pending"}, 202)
+    assert row.frame is not None
+    policy = await asyncio.to_thread(manager.policies.current, row.log, row.device)
+    answer = {
+        "identity": b64encode(manager.keys.identity.public),
+        "frame": b64encode(row.frame),
+        "policy": b64encode(policy.frame) if policy else None,
+    }
+    return JSONResponse(answer, 201)
 
-    return await asyncio.to_thread(work)
+
+def _read_enrolment(body: bytes) -> tuple[bytes, Asked]:
+    asked = messages.read(body, messages.Enrolment)
+    device = messages.handle(asked.device)
+    info = {name: getattr(asked.info, name) for name in ("hostname", "os", "version", "user")}
+    return device, Asked(
+        messages.base64_of(asked.secret, 24),
+        device,
+        messages.base64_of(asked.key, 32),
+        messages.base64_of(asked.proof, 64),
+        messages.base64_of(asked.agreement, 32),
+        info,
+    )
 
 
 @router.post("/session")

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from securepc.ledger.state import Refused
 from securepc.manager.errors import ApiError
+from securepc.wire.signed.documents import b64encode
+
+_STATUS = {"gap": 409, "fork": 409, "key": 409, "revoked": 403, "unknown-device": 403, "too-large": 413}
+"""Of refusals by the ledger; 400 where it is not here."""
 
 
 class _Text(NamedTuple):
@@ -122,3 +127,16 @@ def refuse(code: str, *, detail: str = "", retry_after: int | None = None, **mor
     if detail:
         more["detail"] = detail
     return ApiError(text.status, code, text.ja, text.en, retry_after=retry_after, **more)
+
+
+def by_ledger(refused: Refused) -> ApiError:
+    """What the ledger's rules refuse, in the ledger's words."""
+    more: dict[str, Any] = {"detail": refused.detail}
+    if refused.expected is not None:
+        wanted = refused.expected
+        more["expected"] = {
+            "epoch": wanted.epoch,
+            "sequence": wanted.sequence,
+            "head": b64encode(wanted.head),
+        }
+    return ApiError(_STATUS.get(refused.code, 400), refused.code, refused.ja, refused.en, **more)

@@ -49,13 +49,13 @@ class Sender(NamedTuple):
 
 
 class Bodies:
-    """Reads bodies, and no more of them at once than fit. Used from the event loop only."""
+    """Reads bodies, and no more of them at once than fit in memory. Used from the event loop only."""
 
     def __init__(self) -> None:
         self._held = 0
 
     async def read(self, request: Request, limit: int) -> bytes:
-        """The body of a request.
+        """The body of a request; its bytes count until `release`.
 
         Raises:
             ApiError: too-large, slow, busy, or truncated.
@@ -63,9 +63,11 @@ class Bodies:
         declared = request.headers.get("content-length", "")
         if declared and (not declared.isdecimal() or len(declared) > 12 or int(declared) > limit):
             raise refuse("too-large", limit=limit)
-        if self._held + limit > _IN_FLIGHT:
+        expected = int(declared) if declared else limit
+        if self._held + expected > _IN_FLIGHT:
             raise refuse("busy", retry_after=5)
-        self._held += limit
+        self._held += expected
+        request.state.held = expected
         try:
             async with asyncio.timeout(_SECONDS):
                 parts, size = [], 0
@@ -78,9 +80,11 @@ class Bodies:
             raise refuse("slow") from None
         except ClientDisconnect:
             raise refuse("truncated") from None
-        finally:
-            self._held -= limit
         return b"".join(parts)
+
+    def release(self, request: Request) -> None:
+        """The request is answered."""
+        self._held -= getattr(request.state, "held", 0)
 
 
 def claim_of(request: Request) -> Claim:

@@ -9,11 +9,12 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from securepc.ledger.state import Refused
 from securepc.ledger.store import StoreFull
 from securepc.manager.core import Manager
 from securepc.manager.database import DatabaseFull
 from securepc.manager.errors import ApiError
-from securepc.manager.ingest.refusals import refuse
+from securepc.manager.ingest.refusals import by_ledger, refuse
 
 logger = logging.getLogger("securepc.manager")
 RETRY_AFTER = 30
@@ -40,9 +41,13 @@ class AgentRoute(APIRoute):
                 return await handler(request)
             except ApiError as error:
                 refusal = error
+            except Refused as error:
+                refusal = by_ledger(error)
             except (StoreFull, DatabaseFull):
                 manager.health.disk_is_full()
                 refusal = refuse("disk-full", retry_after=RETRY_AFTER)
+            finally:
+                manager.ingest.bodies.release(request)
             _note(manager, request, refusal)
             response = refusal.response()
             # What was not read of the body would be taken for the next request.

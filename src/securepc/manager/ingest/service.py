@@ -153,6 +153,5 @@ class Ingest:
             self.orders.leave(sender.device, event)
 
     def close(self) -> None:
-        """Write down what is in memory."""
-        self.diagnostics.flush()
+        """Close the store of provisional lines."""
         self.provisional.close()

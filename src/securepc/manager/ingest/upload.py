@@ -10,18 +10,17 @@ import asyncio
 from concurrent.futures import Future
 from functools import partial
 from sqlite3 import OperationalError
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from securepc.ledger.sequencer import Committed
 from securepc.ledger.state import Refused
 from securepc.manager import clock
 from securepc.manager.database import DatabaseFull
 from securepc.manager.database.engine import is_full
-from securepc.manager.errors import ApiError
 from securepc.manager.ingest import messages
 from securepc.manager.ingest.groups import Closed, Groups
 from securepc.manager.ingest.messages import Upload
-from securepc.manager.ingest.refusals import refuse
+from securepc.manager.ingest.refusals import by_ledger, refuse
 from securepc.manager.ingest.request import Sender
 from securepc.wire.signed import documents, leaf
 from securepc.wire.signed.batch import message_hash
@@ -29,8 +28,6 @@ from securepc.wire.signed.documents import b64encode
 
 if TYPE_CHECKING:
     from securepc.manager.core import Manager
-
-_STATUS = {"gap": 409, "fork": 409, "key": 409, "revoked": 403, "unknown-device": 403, "too-large": 413}
 
 
 class _Waiting(NamedTuple):
@@ -94,7 +91,7 @@ async def take(manager: Manager, sender: Sender, body: bytes, size: int) -> byte
         committed = await asyncio.wrap_future(manager.uploads.order(upload))
     except Refused as refused:
         await asyncio.to_thread(_refused, manager, sender, upload, refused)
-        raise _refusal(refused) from None
+        raise by_ledger(refused) from None
     except (Closed, RuntimeError):
         raise refuse("stopping", retry_after=5) from None
     manager.health.count("batches_total", committed.count)
@@ -160,18 +157,6 @@ def _report_fork(manager: Manager, sender: Sender, second: bytes) -> None:
     except Refused as refused:
         if refused.code != "duplicate":
             raise
-
-
-def _refusal(refused: Refused) -> ApiError:
-    more: dict[str, Any] = {"detail": refused.detail}
-    if refused.expected is not None:
-        wanted = refused.expected
-        more["expected"] = {
-            "epoch": wanted.epoch,
-            "sequence": wanted.sequence,
-            "head": b64encode(wanted.head),
-        }
-    return ApiError(_STATUS.get(refused.code, 400), refused.code, refused.ja, refused.en, **more)
 
 
 def _fail(kept: Future[None], out: Future[Committed]) -> None:

@@ -18,4 +18,4 @@ def attach(manager: Manager) -> None:
     manager.on_close(manager.opener.close)
     manager.uploads = Uploads(manager)
     manager.on_close(manager.uploads.close)
-    manager.ticker.every(1, manager.ingest.diagnostics.flush)
+    manager.ticker.every(1, manager.ingest.diagnostics.flush, at_end=True)
