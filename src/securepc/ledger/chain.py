@@ -48,20 +48,26 @@ def append(store: Store, signers: Signers, data: Sequence[bytes], now: int) -> l
         except Malformed as error:
             outcomes[number] = Refused("malformed", str(error))
     time, height = max(now, store.time + 1), store.height + 1
-    state, accepted = store.state.scratch(), []
+    state = store.state.scratch()
+    accepted: list[Transaction] = []
+    resent: list[int] = []
     for number, transaction in sorted(parsed, key=lambda pair: pair[1].log):
         try:
             indexes, applied = _apply(state, transaction, time, signers)
         except Refused as refused:
             outcomes[number] = refused
             continue
+        outcomes[number] = Committed(height, transaction.log, indexes[0], len(indexes), indexes)
         if applied is not None:
             accepted.append(applied)
-        outcomes[number] = Committed(height, transaction.log, indexes[0], len(indexes), indexes)
+        else:
+            resent.append(number)
     if accepted:
         staged = block.build(store.genesis.chain, store.head, height, time, accepted, state, signers)
         store.write(staged)
-    return [_placed(store, outcomes[number]) for number in range(len(data))]
+    for number in resent:
+        outcomes[number] = _placed(store, outcomes[number])
+    return [outcomes[number] for number in range(len(data))]
 
 
 def _apply(
@@ -91,7 +97,6 @@ def _apply(
 
 
 def _placed(store: Store, outcome: Outcome) -> Outcome:
-    """With the height at which the last leaf stands, which may be long before this block."""
-    if isinstance(outcome, Refused):
-        return outcome
+    """With the height at which its last leaf stands, which may be long before this block."""
+    assert isinstance(outcome, Committed)
     return replace(outcome, height=store.height_of(outcome.log, outcome.indexes[-1]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from typing import NamedTuple
 
 from securepc.ledger.state.logs import History, LogState
 from securepc.ledger.state.records import DeviceRecord, KeyRecord, key_id
@@ -13,28 +14,39 @@ from securepc.wire.signed import batch as headers
 from securepc.wire.signed import leaf as leaves
 from securepc.wire.signed.batch import MAX_CIPHERTEXT, BatchHeader
 from securepc.wire.signed.block import Item
+from securepc.wire.signed.canonical import Malformed
 
 
 def check(log: LogState, items: list[Item], history: History, *, dropped: bool = False) -> DeviceRecord:
     """The record of the device after these batches. Changes nothing.
+
+    `dropped`: an empty body is not judged, as it may have been dropped at expiry.
 
     Raises:
         Refused: "duplicate" where leading batches are in the log already (`known` says where), or what
             else is wrong with the first that is not acceptable.
         Malformed: a leaf that is not a batch.
     """
-    parsed = [headers.of_leaf(item.leaf) for item in items]
+    batches = [_read(item) for item in items]
     if sum(len(item.body) for item in items) > MAX_CIPHERTEXT:
         raise Refused("too-large", f"payloads of over {MAX_CIPHERTEXT} bytes in one transaction")
-    device = _device(log, parsed)
-    known = _known(log, device, items, parsed, history)
+    device = _device(log, batches)
+    known = _known(log, device, batches, history)
     if known:
         raise Refused("duplicate", f"{len(known)} batches are in the log already", known=known)
+    wanted = expected(device)
     if device.revoked is not None:
-        raise Refused("revoked", f"by leaf {device.revoked}", expected=expected(device))
-    for item, header in zip(items, parsed, strict=True):
-        device = _next(device, item, header, dropped)
-    return device
+        raise Refused("revoked", f"by leaf {device.revoked}", expected=wanted)
+    identity = keys.device_key_id(device.key)
+    for batch in batches:
+        if batch.header.key_id != identity:
+            raise Refused("key", batch.header.key_id.hex(), expected=wanted)
+        _check_signature(device.key, batch)
+        _check_place(batch.header, wanted)
+        if batch.body or not dropped:
+            _check_body(batch)
+        wanted = Expected(batch.header.epoch + 1, batch.header.last + 1, batch.hash)
+    return replace(device, epoch=wanted.epoch - 1, sequence=wanted.sequence - 1, head=wanted.head)
 
 
 def append(log: LogState, items: list[Item], after: DeviceRecord, time: int) -> list[int]:
@@ -63,11 +75,29 @@ def expected(device: DeviceRecord) -> Expected:
     return Expected(device.epoch + 1, device.sequence + 1, device.head)
 
 
-def _device(log: LogState, parsed: list[BatchHeader]) -> DeviceRecord:
-    handle = parsed[0].device
-    if any(header.device != handle for header in parsed):
+class _Batch(NamedTuple):
+    """A batch, read but not judged; `hash` is what the next one must name."""
+
+    header: BatchHeader
+    message: bytes
+    signature: bytes
+    hash: bytes
+    body: bytes
+
+
+def _read(item: Item) -> _Batch:
+    parts = leaves.split(item.leaf)
+    if parts.kind != headers.KIND or parts.version != 1:
+        raise Malformed("not a batch")
+    digest = hashlib.sha256(parts.message).digest()
+    return _Batch(headers.parse(parts.body), parts.message, parts.signature, digest, item.body)
+
+
+def _device(log: LogState, batches: list[_Batch]) -> DeviceRecord:
+    handle = batches[0].header.device
+    if any(batch.header.device != handle for batch in batches):
         raise Refused("malformed", "batches of two devices in one transaction")
-    if any(header.log != log.log for header in parsed):
+    if any(batch.header.log != log.log for batch in batches):
         raise Refused("malformed", "a batch for another log")
     device = log.registry.get(DeviceRecord, handle.hex())
     if device is None:
@@ -75,46 +105,41 @@ def _device(log: LogState, parsed: list[BatchHeader]) -> DeviceRecord:
     return device
 
 
-def _known(
-    log: LogState, device: DeviceRecord, items: list[Item], parsed: list[BatchHeader], history: History
-) -> tuple[int, ...]:
+def _known(log: LogState, device: DeviceRecord, batches: list[_Batch], history: History) -> tuple[int, ...]:
     """Where those leading batches are that the log has. A different batch for an epoch that was accepted is
     a fork, but only under the device's signature: nobody else can make it look forked."""
     known: list[int] = []
-    for item, header in zip(items, parsed, strict=True):
-        if header.epoch > device.epoch:
+    for batch in batches:
+        epoch = batch.header.epoch
+        if epoch > device.epoch:
             break
-        found = accepted(log, device.device, header.epoch, history)
+        found = accepted(log, device.device, epoch, history)
         if found is None:
-            raise Refused("gap", f"epoch {header.epoch} is not in this log", expected=expected(device))
+            raise Refused("gap", f"epoch {epoch} is not in this log", expected=expected(device))
         index, leaf = found
-        if headers.message_hash(leaf) == headers.message_hash(item.leaf):
+        if headers.message_hash(leaf) == batch.hash:
             known.append(index)
             continue
-        _check_signature(key_of(log, device, header.key_id), item.leaf)
-        raise Refused("fork", f"epoch {header.epoch} stands at leaf {index}", expected=expected(device))
+        _check_signature(key_of(log, device, batch.header.key_id), batch)
+        raise Refused("fork", f"epoch {epoch} stands at leaf {index}", expected=expected(device))
     return tuple(known)
 
 
-def _next(device: DeviceRecord, item: Item, header: BatchHeader, dropped: bool) -> DeviceRecord:
-    if header.key_id != keys.device_key_id(device.key):
-        raise Refused("key", header.key_id.hex(), expected=expected(device))
-    _check_signature(device.key, item.leaf)
-    wanted = expected(device)
+def _check_signature(key: bytes | None, batch: _Batch) -> None:
+    if key is None or not keys.verify(key, batch.message, batch.signature):
+        raise Refused("signature", "of a batch")
+
+
+def _check_place(header: BatchHeader, wanted: Expected) -> None:
     if (header.epoch, header.first, header.previous) != wanted:
         found = f"epoch {header.epoch}, sequence {header.first}"
-        raise Refused(
-            "gap", f"{found}; epoch {wanted.epoch}, sequence {wanted.sequence} is next", expected=wanted
-        )
-    if not (dropped and not item.body) and (
-        len(item.body) != header.ciphertext_size
-        or hashlib.sha256(item.body).digest() != header.ciphertext_hash
+        following = f"epoch {wanted.epoch}, sequence {wanted.sequence} is next"
+        raise Refused("gap", f"{found}; {following}", expected=wanted)
+
+
+def _check_body(batch: _Batch) -> None:
+    header = batch.header
+    if len(batch.body) != header.ciphertext_size or (
+        hashlib.sha256(batch.body).digest() != header.ciphertext_hash
     ):
         raise Refused("body", f"epoch {header.epoch}")
-    return replace(device, epoch=header.epoch, sequence=header.last, head=headers.message_hash(item.leaf))
-
-
-def _check_signature(key: bytes | None, leaf: bytes) -> None:
-    parts = leaves.split(leaf)
-    if key is None or not keys.verify(key, parts.message, parts.signature):
-        raise Refused("signature", "of a batch")

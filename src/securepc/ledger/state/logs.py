@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 from securepc.ledger import merkle
@@ -95,4 +96,9 @@ def record_of(log: bytes, size: int, root: bytes, registry: bytes) -> bytes:
 
 def month_of(time: int) -> str:
     """The UTC calendar month of a time in microseconds, `2026-11`."""
-    return datetime.fromtimestamp(time // 1_000_000, UTC).strftime("%Y-%m")
+    return _month_of_day(time // 86_400_000_000)
+
+
+@lru_cache(maxsize=64)
+def _month_of_day(day: int) -> str:
+    return datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m")
