@@ -85,6 +85,17 @@ def test_a_list_goes_on_when_it_is_scrolled(open_page: Open, running: Running, p
     assert page.locator("li.day").count() in (1, 2), "a day is named once"
 
 
+def test_the_home_page_refreshes_itself(open_page: Open, running: Running, pc: Device, link: str) -> None:
+    page = open_page()
+    sign_in(page, link)
+    page.evaluate("window.same = true")
+    new = Device(running.token(approval=True), address=running.address, name="新しいPC")
+    assert new.ask().status_code == 202
+    page.locator("#glance").get_by_role("link", name="新しいPC").wait_for(timeout=25_000)
+    assert page.evaluate("window.same"), "without being loaded again"
+    running.manager.enrolments.decide(running.log, new.handle, False, actor="test")
+
+
 def test_switching_the_language_and_signing_out(open_page: Open, running: Running, link: str) -> None:
     page = open_page()
     sign_in(page, link)

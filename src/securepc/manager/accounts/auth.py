@@ -32,6 +32,8 @@ from securepc.manager.refusal import N_, Forbidden
 
 COOKIE = "securepc_session"
 AGENCY_HEADER = "SecurePC-Agency"
+BACKGROUND_HEADER = "SecurePC-Background"
+"""Sent by pages that refresh themselves. It is not use: an open tab would never be signed out."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
@@ -88,7 +90,7 @@ def signed_in(request: Request, manager: Here) -> Caller | None:
     if found is None:
         return None
     account, row = found
-    if sessions.worn(row, now):
+    if sessions.worn(row, now) and BACKGROUND_HEADER not in request.headers:
         with manager.database.write() as session:
             sessions.touch(session, row.hash, now)
     return Caller(account.log, account.login, account.role, account, row.hash, secret.csrf(cookie))

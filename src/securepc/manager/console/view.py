@@ -111,7 +111,9 @@ def page(
         **values,
     }
     html = environment().get_template(template).render(context)
-    response = HTMLResponse(html, status, {"Content-Language": read.language, "Vary": "Cookie"})
+    response = HTMLResponse(
+        html, status, {"Content-Language": read.language, "Vary": "Cookie, Accept-Language"}
+    )
     if form and form != kept:
         cookie(request, response, FORM_COOKIE, form, max_age=None)
     return response

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
-from securepc.manager.accounts.auth import Caller, Here, current_account
+from securepc.manager.accounts.auth import Caller, Here, current_account, require_role
 from securepc.manager.console import view
+from securepc.manager.core import Manager
 from securepc.manager.refusal import N_
 from securepc.wire import policy
 from securepc.wire.policy import Rules
@@ -16,6 +18,7 @@ from securepc.wire.signed.canonical import Malformed
 router = APIRouter(prefix="/policy", include_in_schema=False)
 
 Anyone = Annotated[Caller, Depends(current_account)]
+Admin = Annotated[Caller, Depends(require_role("admin"))]
 _VERSIONS = 20
 
 
@@ -32,6 +35,23 @@ class Topic(NamedTuple):
     name: str
     on: bool
     sentences: list[Sentence]
+
+
+class Switch(NamedTuple):
+    """Something that an administrator may turn on and off: where it stands under `collect`, its msgid."""
+
+    path: tuple[str, str]
+    label: str
+
+
+SWITCHES = {
+    "files": Switch(("files", "on"), N_("Files and folders")),
+    "processes": Switch(("processes", "on"), N_("Applications")),
+    "command": Switch(("processes", "command"), N_("Applications: command lines")),
+    "hash": Switch(("processes", "hash"), N_("Applications: SHA-256 of programs")),
+    "sessions": Switch(("sessions", "on"), N_("Logon and power")),
+    "network": Switch(("network", "on"), N_("Networks")),
+}
 
 
 @router.get("")
@@ -52,11 +72,34 @@ def shown(request: Request, manager: Here, caller: Anyone) -> Response:
         topics=_topics(rules),
         left_out=_left_out(rules, view.language_of(request, caller)),
         rules=rules,
+        switches=[
+            (name, switch.label, getattr(getattr(rules.collect, switch.path[0]), switch.path[1]))
+            for name, switch in SWITCHES.items()
+        ],
         current=current,
         expires=next((row.expires for row in versions if not row.device), None),
         versions=versions,
         names=names,
     )
+
+
+@router.post("")
+async def change(request: Request, manager: Here, caller: Admin) -> Response:
+    """Sign a policy with other switches; what the form does not show stays as it is."""
+    form = await request.form(max_files=0)
+    wanted = {name: form.get(name) == "on" for name in SWITCHES}
+    await run_in_threadpool(_change, manager, caller, wanted)
+    return view.go(request, "/policy")
+
+
+def _change(manager: Manager, caller: Caller, wanted: dict[str, bool]) -> None:
+    rules = manager.policies.rules(caller.log)
+    changed: dict[str, Any] = {**rules, "collect": dict(rules.get("collect", {}))}
+    for name, on in wanted.items():
+        collector, key = SWITCHES[name].path
+        changed["collect"][collector] = {**changed["collect"].get(collector, {}), key: on}
+    if policy.read_rules(changed) != policy.read_rules(rules):
+        manager.policies.change(caller.log, changed, actor=caller.name)
 
 
 def _topics(rules: Rules) -> list[Topic]:

@@ -13,6 +13,7 @@ from browsing import HERE, THERE, Office, created, enter, name, post, until
 from sqlalchemy import select
 from tiny_device import Device, now
 
+from securepc.manager import clock
 from securepc.manager.alerts import service as alerts
 from securepc.manager.alerts.model import Alert
 from securepc.manager.audit.model import AuditEntry
@@ -251,3 +252,36 @@ def test_an_auditor_reads_and_changes_nothing(office: Office) -> None:
     ):
         assert post(auditor, "/me", path, name="x", reason="x", approve="no").status_code == 403, path
     assert post(auditor, "/me", f"/entries/{handle}.1/evidence").status_code == 200
+
+
+def test_an_administrator_changes_what_is_recorded(office: Office) -> None:
+    page = office.owner.get("/policy").text
+    assert page.count("Nothing of this kind is recorded") == 0 and "1.1" in page
+    on = dict.fromkeys(("files", "processes", "hash", "network"), "on")
+    assert post(office.owner, "/policy", "/policy", **on).status_code == 303
+    collect = office.manager.policies.rules(HERE)["collect"]
+    assert collect["sessions"]["on"] is False and collect["processes"]["command"] is False
+    assert collect["files"] == {"on": True, "paths": [], "exclude": []}, "the rest stays"
+    page = office.owner.get("/policy").text
+    assert page.count("Nothing of this kind is recorded") == 1 and "1.2" in page
+    assert post(office.owner, "/policy", "/policy", **on).status_code == 303
+    assert len(office.manager.policies.versions(HERE)) == 2, "no new version without a change"
+    assert office.manager.policies.rules(THERE)["collect"]["sessions"]["on"] is True
+    auditor = enter(office.app, HERE, "ken", "auditor")
+    assert post(auditor, "/me", "/policy", **on).status_code == 403
+
+
+def test_pages_that_refresh_themselves_do_not_keep_a_session_alive(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, ahead = clock.now, [0]
+    monkeypatch.setattr(clock, "now", lambda: real() + ahead[0])
+    for path in ("/", "/devices"):
+        assert "SecurePC-Background" in office.owner.get(path).text
+    for _ in range(5):
+        ahead[0] += 10 * clock.MINUTE
+        answer = office.owner.get("/", headers={"HX-Request": "true", "SecurePC-Background": "1"})
+        assert answer.status_code == 200
+    ahead[0] += 10 * clock.MINUTE
+    answer = office.owner.get("/", headers={"HX-Request": "true", "SecurePC-Background": "1"})
+    assert answer.status_code == 204 and answer.headers["HX-Redirect"] == "/sign-in"
