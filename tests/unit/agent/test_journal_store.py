@@ -218,7 +218,7 @@ def test_whatever_byte_is_altered_the_journal_starts_again(
     store.commit([entry(clock, i) for i in range(2)])
     whole = store.path(1).read_bytes()
     copy = tmp_path_factory.mktemp("altered") / "home"
-    for position in range(0, len(whole), 3):
+    for position in range(0, len(whole), 11):
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(home, copy)
         data = bytearray(whole)
