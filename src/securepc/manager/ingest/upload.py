@@ -7,7 +7,10 @@ together share that write, and the ledger puts them in one block.
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import Future
+import threading
+from collections import Counter
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from functools import partial
 from sqlite3 import OperationalError
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,7 +26,7 @@ from securepc.manager.ingest.messages import Upload
 from securepc.manager.ingest.refusals import by_ledger, refuse
 from securepc.manager.ingest.request import Sender
 from securepc.wire.signed import documents, leaf
-from securepc.wire.signed.batch import message_hash
+from securepc.wire.signed.batch import message_hash, of_leaf
 from securepc.wire.signed.documents import b64encode
 
 if TYPE_CHECKING:
@@ -34,7 +37,7 @@ class _Waiting(NamedTuple):
     log: bytes
     transaction: bytes
     boxes: list[tuple[bytes, bytes]]  # (header hash, sealed key)
-    committed: Future[Committed]
+    ordered: Future[Committed]
 
 
 class Uploads:
@@ -42,6 +45,9 @@ class Uploads:
 
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
+        self._lock = threading.Lock()
+        self._underway: Counter[bytes] = Counter()
+        """How many uploads that are not answered yet carry a batch, by header hash."""
         self._groups: Groups[_Waiting] = Groups("uploads", self._commit)
 
     def order(self, upload: Upload) -> Future[Committed]:
@@ -55,8 +61,50 @@ class Uploads:
         hashes = [message_hash(data) for data in upload.leaves]
         boxes = list(zip(hashes, upload.boxes, strict=True))
         waiting = _Waiting(upload.headers[0].log, upload.transaction, boxes, Future())
-        self._groups.add(waiting).add_done_callback(lambda kept: _fail(kept, waiting.committed))
-        return waiting.committed
+        # Whoever asked may give up waiting and cancel: what is underway stays so until it is ordered.
+        committed: Future[Committed] = Future()
+        with self._lock:
+            self._underway.update(hashes)
+        waiting.ordered.add_done_callback(lambda _: self._over(hashes))
+        waiting.ordered.add_done_callback(partial(_copy, committed))
+        try:
+            self._groups.add(waiting).add_done_callback(partial(_fail, waiting.ordered))
+        except Closed:
+            self._over(hashes)
+            raise
+        return committed
+
+    def forget(self, log: bytes, device: bytes, leaves: list[bytes]) -> bytes | None:
+        """Drop the keys of refused batches that are neither on the ledger nor on their way to it: the same
+        batch may come again while its first try is still being refused.
+
+        Gives the first of them whose place on the ledger another batch has, None where there is none.
+        """
+        lost, other = [], None
+        with self._lock:  # no upload may begin in between
+            for data in leaves:
+                name = message_hash(data)
+                idle = name not in self._underway  # asked first: it is on the ledger before it is over
+                found = self._at(log, device, of_leaf(data).epoch)
+                if found is not None and message_hash(found) == name:
+                    continue
+                if idle:
+                    lost.append(name)
+                if found is not None and other is None:
+                    other = data
+            self._manager.keys.drop_boxes(log, lost)
+        return other
+
+    def _at(self, log: bytes, device: bytes, epoch: int) -> bytes | None:
+        index = self._manager.log.batch(log, device, epoch)
+        return None if index is None else self._manager.log.leaf(log, index)
+
+    def _over(self, hashes: list[bytes]) -> None:
+        with self._lock:
+            for name in hashes:
+                self._underway[name] -= 1
+                if not self._underway[name]:
+                    del self._underway[name]
 
     def close(self) -> None:
         """Finish what was handed in."""
@@ -75,7 +123,7 @@ class Uploads:
                 raise
         for waiting in group:
             ordered = self._manager.sequencer.submit(waiting.transaction)
-            ordered.add_done_callback(partial(_copy, waiting.committed))
+            ordered.add_done_callback(partial(_copy, waiting.ordered))
 
 
 async def take(manager: Manager, sender: Sender, body: bytes, size: int) -> bytes:
@@ -129,16 +177,7 @@ def receipt(manager: Manager, upload: Upload, committed: Committed, size: int) -
 
 def _refused(manager: Manager, sender: Sender, upload: Upload, refused: Refused) -> None:
     """Forget the keys of what is not on the ledger; where a device said two things, put that on it."""
-    lost, second = [], None
-    for header, data in zip(upload.headers, upload.leaves, strict=True):
-        name = message_hash(data)
-        index = manager.log.batch(sender.log, sender.device, header.epoch)
-        if index is not None and message_hash(manager.log.leaf(sender.log, index)) == name:
-            continue
-        lost.append(name)
-        if index is not None and second is None:
-            second = data
-    manager.keys.drop_boxes(sender.log, lost)
+    second = manager.uploads.forget(sender.log, sender.device, upload.leaves)
     if refused.code == "fork" and second is not None:
         _report_fork(manager, sender, second)
 
@@ -159,17 +198,17 @@ def _report_fork(manager: Manager, sender: Sender, second: bytes) -> None:
             raise
 
 
-def _fail(kept: Future[None], out: Future[Committed]) -> None:
+def _fail(out: Future[Committed], kept: Future[None]) -> None:
     error = kept.exception()
     if error is not None:
-        out.set_exception(error)
+        with suppress(InvalidStateError):  # this one had been handed on before a later one failed
+            out.set_exception(error)
 
 
 def _copy(out: Future[Committed], done: Future[Committed]) -> None:
-    if out.cancelled() or not out.set_running_or_notify_cancel():
-        return
     error = done.exception()
-    if error is not None:
-        out.set_exception(error)
-    else:
-        out.set_result(done.result())
+    with suppress(InvalidStateError):  # nobody waits any more
+        if error is not None:
+            out.set_exception(error)
+        else:
+            out.set_result(done.result())
