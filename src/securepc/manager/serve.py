@@ -65,8 +65,13 @@ def serve(home: Path, listen: Listen, ready: Callable[[Manager], None]) -> None:
     except BaseException:
         manager.close()
         raise
-    address = _address(listen, listener.getsockname()[1])
-    manager.address = manager.address or address
+    port = listener.getsockname()[1]
+    # Who listens everywhere is "localhost" to this machine, and to others what the machine is called.
+    everywhere = listen.host in ("0.0.0.0", "::")  # noqa: S104
+    address = _address(listen, "localhost" if everywhere else listen.host, port)
+    manager.address = manager.address or _address(
+        listen, socket.getfqdn() if everywhere else listen.host, port
+    )
     server = _Server(
         uvicorn.Config(
             app,
@@ -140,8 +145,8 @@ def _announce(manager: Manager, address: str, ready: Callable[[Manager], None]) 
     ready(manager)
 
 
-def _address(listen: Listen, port: int) -> str:
-    host = f"[{listen.host}]" if ":" in listen.host else listen.host
+def _address(listen: Listen, host: str, port: int) -> str:
+    host = f"[{host}]" if ":" in host else host
     return f"{'https' if listen.tls_cert else 'http'}://{host}:{port}"
 
 

@@ -84,7 +84,7 @@ class _Window:
     __slots__ = ("_newest", "_used")
 
     def __init__(self) -> None:
-        self._newest = 0
+        self._newest = -1
         self._used = 0
 
     def take(self, counter: int) -> bool:

@@ -21,7 +21,7 @@ def upgrade() -> None:
         "enrolment_tokens",
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("log", sa.LargeBinary(16), sa.ForeignKey("agencies.log"), nullable=False, index=True),
-        sa.Column("secret_hash", sa.LargeBinary, nullable=False, unique=True),
+        sa.Column("secret_hash", sa.LargeBinary, nullable=False),
         sa.Column("label", sa.String, nullable=False),
         sa.Column("uses", sa.Integer, nullable=False),
         sa.Column("used", sa.Integer, nullable=False),
@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.Integer, nullable=False),
         sa.Column("created_by", sa.String, nullable=False),
         sa.Column("expires_at", sa.Integer, nullable=False),
+        sa.UniqueConstraint("secret_hash", name="uq_enrolment_tokens_secret_hash"),
     )
     op.create_table(
         "devices",
