@@ -53,14 +53,26 @@ def command(
     ):
         _save(answer, output)
         count, left_out = answer.number("SecurePC-Entries"), answer.number("SecurePC-Left-Out")
+        not_sealed = answer.number("SecurePC-Not-Sealed")
     if as_json:
-        click.echo(json.dumps({"file": str(output), "entries": count, "left_out": left_out}))
+        made = {"file": str(output), "entries": count, "left_out": left_out, "not_sealed": not_sealed}
+        click.echo(json.dumps(made))
         return
     if left_out:
         click.echo(
             say(
                 f"注意: 開けないバッチが{left_out}件あり、その中のエントリーは含まれていません。",
                 f"note: {left_out} batches can't be opened; their entries are not in the pack.",
+            ),
+            err=True,
+        )
+    if not_sealed:
+        click.echo(
+            say(
+                f"注意: まだ封印されていないエントリーが{not_sealed}件あり、含まれていません。"
+                "端末がつながったら、もう一度実行してください。",
+                f"note: {not_sealed} entries are not sealed yet and not in the pack; "
+                "run it again once their PCs are online.",
             ),
             err=True,
         )

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -194,6 +195,31 @@ def test_a_device_that_does_not_seal_is_named(
     device.announce([entry(1), entry(2)])
     error = refused(office.ask(entries=[f"{device.handle.hex()}.2"]), 409, "not-sealed")
     assert "出張用PC" in error["ja"] and "2件" in error["ja"]
+
+
+@pytest.mark.parametrize("revoked", [True, False])
+def test_one_pc_that_does_not_seal_does_not_keep_the_others_from_being_proven(
+    running: Running, office: Office, monkeypatch: pytest.MonkeyPatch, revoked: bool
+) -> None:
+    """A stolen PC's last lines may never be sealed: what a search finds is proven without them, and said."""
+    if not revoked:
+        monkeypatch.setattr(evidence_service, "SEAL_SECONDS", 0.3)
+    good, stolen = running.device(), running.device()
+    good.send(good.seal_batch([entry(1), entry(2)]))
+    stolen.send(stolen.seal_batch([entry(3)]))
+    stolen.announce([entry(4), entry(5)])
+    office.wait_for(5, text="見積")
+    if revoked:
+        assert running.manager.devices.revoke(running.log, stolen.handle, "盗難", actor="test")
+    started = time.monotonic()
+    answer = office.ask(query={"text": "見積"})
+    assert time.monotonic() - started < 10
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["SecurePC-Not-Sealed"] == "2"
+    assert {one.sequence for one in office.verdict(answer.content).entries} == {1, 2}
+    assert len(office.verdict(answer.content).entries) == 3
+    error = refused(office.ask(entries=[f"{stolen.handle.hex()}.3"]), 409, "not-sealed")
+    assert ("失効" in error["ja"]) is revoked
 
 
 def test_what_cannot_be_proven_says_why(running: Running, office: Office) -> None:

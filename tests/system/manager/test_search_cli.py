@@ -134,7 +134,12 @@ def test_a_pack_is_made_and_verifies(shell: Shell, device: Device, tmp_path: Pat
     assert (tmp_path / "one.zip").stat().st_mode & 0o777 == 0o600
     assert shell("verify", "one.zip", "--trust", str(shell.home / "trust")).returncode == 0
     query = shell("evidence", "--query", "見積_1", "--kind", "file.*", "-o", "query.zip", "--json")
-    assert json.loads(query.stdout) == {"file": "query.zip", "entries": 11, "left_out": 0}
+    assert json.loads(query.stdout) == {
+        "file": "query.zip",
+        "entries": 11,
+        "left_out": 0,
+        "not_sealed": 0,
+    }
     complete = shell("evidence", "--range", "営業1号機", "1", "61", "-o", "range.zip", "--json", lang="en")
     assert json.loads(complete.stdout)["entries"] == 61
     for pack in ("query.zip", "range.zip"):

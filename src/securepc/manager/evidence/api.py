@@ -31,6 +31,8 @@ ENTRIES = "SecurePC-Entries"
 """Header: how many entries the pack has."""
 LEFT_OUT = "SecurePC-Left-Out"
 """Header: how many unreadable batches a search found, whose entries can't be in the pack."""
+NOT_SEALED = "SecurePC-Not-Sealed"
+"""Header: how many entries a search found that are not in the pack, since their PCs did not seal them."""
 
 
 class RangeRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -99,6 +101,8 @@ def answer(manager: Manager, caller: Caller, wanted: EvidenceRequest) -> Streami
     }
     if made.left_out:
         headers[LEFT_OUT] = str(made.left_out)
+    if made.not_sealed:
+        headers[NOT_SEALED] = str(made.not_sealed)
     return StreamingResponse(_chunks(stream), media_type="application/zip", headers=headers)
 
 

@@ -39,6 +39,16 @@ def not_sealed(name: str, count: int, seconds: float) -> ApiError:
     )
 
 
+def never_sealed(name: str, count: int) -> ApiError:
+    """A device that was revoked before it sealed."""
+    return ApiError(
+        409,
+        "not-sealed",
+        f"端末「{name}」は失効しているため、封印されなかったエントリー{count}件は証拠にできません。",
+        f"The device “{name}” is revoked: {count} entries that it did not seal can't be proven.",
+    )
+
+
 def beyond(name: str, last: int) -> ApiError:
     """A range that goes beyond what the device has sent."""
     return ApiError(

@@ -23,6 +23,7 @@ from securepc.wire.signed.evidence import Range
 
 if TYPE_CHECKING:
     from securepc.manager.core import Manager
+    from securepc.manager.errors import ApiError
 
 SEAL_SECONDS = 15.0
 """How long devices are waited for. An agent that is online has its batch on the ledger in two."""
@@ -31,10 +32,12 @@ _LOOK = 0.05
 
 
 class Made(NamedTuple):
-    """How many entries a pack has, and how many unreadable batches a search found that can't be in it."""
+    """How many entries a pack has; and what a search found that can't be in it: how many unreadable
+    batches, and how many entries that their devices did not seal in time."""
 
     entries: int
     left_out: int = 0
+    not_sealed: int = 0
 
 
 class EvidenceService:
@@ -77,12 +80,20 @@ class EvidenceService:
                 leaves[hit.leaf].add(hit.sequence)
         if not leaves and not provisional:
             raise refusals.nothing()
-        self._sealed_up_to(log, {device: max(numbers) for device, numbers in provisional.items()})
+        missing = self._wait(log, {device: max(numbers) for device, numbers in provisional.items()})
+        if missing and not leaves and missing.keys() == provisional.keys():
+            raise self._not_sealed(log, missing)
+        # One PC that is off, or revoked, does not keep the others' entries from being proven.
+        not_sealed = 0
+        for device in missing:
+            sealed = self._sealed(log, device)
+            not_sealed += sum(number > sealed for number in provisional[device])
+            provisional[device] = {number for number in provisional[device] if number <= sealed}
         collector = self._collector(log)
         found = (self._leaves_of(log, device, numbers) for device, numbers in provisional.items())
         wanted = _merged([leaves, *found])
         self._write(collector, wanted, None, stream)
-        return Made(sum(map(len, wanted.values())), left_out)
+        return Made(sum(map(len, wanted.values())), left_out, not_sealed)
 
     def of_range(self, log: bytes, claim: Range, stream: BinaryIO) -> Made:
         """Write the evidence of all of a device's entries from first to last; see `of_entries`."""
@@ -156,24 +167,40 @@ class EvidenceService:
         Raises:
             ApiError: `no-such-entry` or `not-sealed`.
         """
-        missing = {device: last for device, last in wanted.items() if last > self._sealed(log, device)}
-        for device, last in missing.items():
-            if not self._is_announced(log, device, last):
+        for device, last in wanted.items():
+            if last > self._sealed(log, device) and not self._is_announced(log, device, last):
                 raise refusals.no_such_entry(str(EntryId(device, last)))
+        if missing := self._wait(log, wanted):
+            raise self._not_sealed(log, missing)
+
+    def _wait(self, log: bytes, wanted: Mapping[bytes, int]) -> dict[bytes, int]:
+        """Have devices seal; gives those that did not, within the time or because they are revoked."""
+        revoked = {device: last for device, last in wanted.items() if self._is_revoked(log, device)}
+        waiting = {device: last for device, last in wanted.items() if device not in revoked}
         until = time.monotonic() + SEAL_SECONDS
         asked = 0.0
-        while missing:
+        while waiting := {d: last for d, last in waiting.items() if last > self._sealed(log, d)}:
             now = time.monotonic()
             if now > until:
-                device = next(iter(missing))
-                name = self._manager.devices.names(log).get(device, device.hex())
-                raise refusals.not_sealed(name, missing[device] - self._sealed(log, device), SEAL_SECONDS)
+                break
             if now - asked > _ASK_AGAIN:
                 asked = now
-                for device in missing:
+                for device in waiting:
                     self._order_seal(device)
             time.sleep(_LOOK)
-            missing = {device: last for device, last in missing.items() if last > self._sealed(log, device)}
+        return waiting | {d: last for d, last in revoked.items() if last > self._sealed(log, d)}
+
+    def _not_sealed(self, log: bytes, missing: Mapping[bytes, int]) -> ApiError:
+        device = next(iter(missing))
+        name = self._manager.devices.names(log).get(device, device.hex())
+        count = missing[device] - self._sealed(log, device)
+        if self._is_revoked(log, device):
+            return refusals.never_sealed(name, count)
+        return refusals.not_sealed(name, count, SEAL_SECONDS)
+
+    def _is_revoked(self, log: bytes, device: bytes) -> bool:
+        record = self._manager.log.device(log, device)
+        return record is not None and record.revoked is not None
 
     def _order_seal(self, device: bytes) -> None:
         if not self._manager.audit.seal_now(device):
