@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 
@@ -9,6 +10,7 @@ from running_manager import Keeper, Running, wait_for
 from tiny_device import Device, now
 
 from securepc.wire import policy
+from securepc.wire.signed.batch import message_hash
 from securepc.wire.signed.documents import b64decode
 
 LINES = [b'{"kind":"file.create","at":1,"up":1,"boot":"%032x"}' % i for i in range(3)]
@@ -27,13 +29,21 @@ def test_enrol_send_and_be_opened(running: Running, keeper: Keeper) -> None:
     assert [one.index for one in mine] == first + second
 
 
-def test_a_batch_sent_again_keeps_its_place(running: Running) -> None:
+def test_a_batch_sent_again_keeps_its_place_and_its_key(running: Running, keeper: Keeper) -> None:
     device = running.device()
     sealed = device.seal_batch(LINES)
-    assert device.send(sealed) == device.send(sealed)
-    size = running.manager.log.size(running.log)
-    running.wait_judged(size - 1)
-    assert device.send(sealed) == [size - 1] or device.send(sealed)[0] < size
+    (index,) = device.send(sealed)
+    assert device.send(sealed) == [index]
+    running.wait_judged(index)
+    later = device.seal_batch(LINES[:1])
+    assert device.send(sealed, later)[0] == index
+    (last,) = device.send(device.seal_batch([]))
+    wait_for(lambda: any(one.index == last for one in keeper.seen))
+    assert [one.reason for one in keeper.seen if one.header.device == device.handle] == [None] * 3
+    boxes = sqlite3.connect(running.manager.home.keys).execute("SELECT count(*) FROM boxes").fetchone()
+    assert boxes == (0,), "no key is left behind outside its month"
+    header = message_hash(sealed.leaf)
+    assert len(running.manager.keys.batch_key(running.log, header)) == 32
 
 
 def test_heartbeat_is_countersigned_and_kept(running: Running) -> None:

@@ -44,12 +44,16 @@ class Judge:
 
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
+        self._positions: dict[bytes, int] = {}
 
     def position(self, log: bytes) -> int:
-        """How far a log has been judged."""
-        with self._manager.database.read() as session:
-            row = session.get(Opening, log)
-            return row.position if row is not None else 0
+        """How far a log has been judged. From any thread."""
+        found = self._positions.get(log)
+        if found is None:
+            with self._manager.database.read() as session:
+                row = session.get(Opening, log)
+            found = self._positions.setdefault(log, row.position if row is not None else 0)
+        return found
 
     def judge(self, log: bytes, stored: list[StoredLeaf]) -> Judged:
         """Judge what comes after `position`, and remember it.
@@ -74,6 +78,7 @@ class Judge:
             row.position = stored[-1].index + 1
             row.opened += len(opened) - faults
             session.add(row)
+        self._positions[log] = stored[-1].index + 1
         for item in opened:
             header = item.header
             self._manager.ingest.provisional.settle(header.device, header.epoch, header.last)

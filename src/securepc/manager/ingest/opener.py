@@ -103,17 +103,18 @@ class Opener:
         """One piece of every log for the judge and for every follower; whether there was any."""
         moved = False
         for log in self._manager.log.logs():
-            position = self._judge.position(log)
-            room = 0 if self._verdicts.full(log) else PIECE
-            stored = list(self._manager.log.leaves(log, position, position + room))
-            if stored:
+            position, size = self._judge.position(log), self._manager.log.size(log)
+            if position < size and not self._verdicts.full(log):
+                stored = list(self._manager.log.leaves(log, position, min(position + PIECE, size)))
                 judged = self._judge.judge(log, stored)
-                end = stored[-1].index + 1
-                self._latest[log] = position, end, judged.opened
+                start, position = position, stored[-1].index + 1
+                self._latest[log] = start, position, judged.opened
+                if judged.opened:
+                    self._verdicts.expect(log)
                 moved = True
             self._verdicts.look(log)
             for follower in self._followers:
-                moved |= self._feed(follower, log, position + len(stored))
+                moved |= self._feed(follower, log, position)
         return moved
 
     def _feed(self, follower: Follower, log: bytes, end: int) -> bool:

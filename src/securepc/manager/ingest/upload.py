@@ -135,6 +135,7 @@ async def take(manager: Manager, sender: Sender, body: bytes, size: int) -> byte
     """
     upload = await asyncio.to_thread(messages.read_upload, body, sender.log, sender.device)
     manager.presence.seen(sender.device)
+    judged = manager.opener.judged(sender.log)
     try:
         committed = await asyncio.wrap_future(manager.uploads.order(upload))
     except Refused as refused:
@@ -144,6 +145,10 @@ async def take(manager: Manager, sender: Sender, body: bytes, size: int) -> byte
         raise refuse("stopping", retry_after=5) from None
     manager.health.count("batches_total", committed.count)
     manager.health.count("entries_total", sum(header.size for header in upload.headers))
+    again = [data for data, i in zip(upload.leaves, committed.indexes, strict=True) if i < judged]
+    if again:  # their keys are kept with their months: the boxes that came this time are not needed
+        names = [message_hash(data) for data in again]
+        await asyncio.to_thread(manager.keys.drop_boxes, sender.log, names)
     return await asyncio.to_thread(receipt, manager, upload, committed, size)
 
 

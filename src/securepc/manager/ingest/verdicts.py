@@ -35,12 +35,19 @@ class Verdicts:
 
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
+        self._idle: set[bytes] = set()
         self._due: dict[bytes, float] = {}
         self._retry: dict[bytes, float] = {}
         self._sent: dict[bytes, Future[Committed]] = {}
 
+    def expect(self, log: bytes) -> None:
+        """Batches of this log were judged."""
+        self._idle.discard(log)
+
     def look(self, log: bytes) -> None:
         """Make the next verdict of a log if one is due, and send what is not on the ledger yet."""
+        if log in self._idle:
+            return
         sent = self._sent.get(log)
         if sent is not None:
             if not sent.done():
@@ -49,9 +56,10 @@ class Verdicts:
             self._arrived(log, sent)
         with self._manager.database.read() as session:
             row = session.get(Opening, log)
-            if row is None:
-                return
-            faults = self._faults(session, row)
+            faults = self._faults(session, row) if row is not None else []
+        if row is None or not (row.verdict or row.opened or faults):
+            self._idle.add(log)
+            return
         if row.verdict is not None:
             if time.monotonic() >= self._retry.get(log, 0.0):
                 self._send(log, row.verdict)
