@@ -52,7 +52,6 @@ def watch(
         assert collector.status().state == "running"
         return collector
 
-    start.whole_renames = request.param  # type: ignore[attr-defined]
     yield start
     collector.stop()
 
@@ -126,23 +125,40 @@ def test_two_thousand_files_and_a_tree_that_is_deleted(
     assert not gathered.of("collect.gap")
 
 
-def test_a_tree_that_nobody_ever_asked_about_is_deleted_by_name(
+def test_a_tree_that_was_there_before_is_deleted_by_name(
     home: Path, watch: Callable, gathered: Gathered
 ) -> None:
-    """Kernels that give a deleted folder's own handle let every path be told; older ones say `?`."""
+    files, folders = set(), {str(home / "古い")}
     for number in range(50):
         folder = home / "古い" / str(number) / "中"
         folder.mkdir(parents=True)
         (folder / "控え.pdf").write_text("x")
+        files.add(str(folder / "控え.pdf"))
+        folders |= {str(folder), str(folder.parent)}
     watch()
     subprocess.run(["rm", "-rf", str(home / "古い")], check=True)
     gathered.until(lambda g: len(g.of("folder.delete")) >= 101 and len(g.of("file.delete")) >= 50)
-    wanted = {str(home / "古い" / str(number) / "中" / "控え.pdf") for number in range(50)}
-    named = set(paths(gathered, "file.delete")) & wanted
-    unnamed = [path for path in paths(gathered, "file.delete") if path == "?/控え.pdf"]
-    assert len(named) + len(unnamed) == 50
-    if watch.whole_renames:  # type: ignore[attr-defined]
-        assert not unnamed
+    assert Counter(paths(gathered, "file.delete")) == dict.fromkeys(files, 1)
+    assert Counter(paths(gathered, "folder.delete")) == dict.fromkeys(folders, 1)
+
+
+def test_with_every_file_system_watched_a_deleted_tree_is_told_by_name(
+    home: Path, context: Context, gathered: Gathered
+) -> None:
+    """Nobody ever asked for the paths of these folders; the records of their deletion tell them."""
+    for number in range(50):
+        folder = home / "古い" / str(number) / "中"
+        folder.mkdir(parents=True)
+        (folder / "控え.pdf").write_text("x")
+    collector = FilesCollector(context, [lambda: WholeWatcher(Processes(), [])], list, "")
+    collector.start(gathered.emit)
+    try:
+        subprocess.run(["rm", "-rf", str(home / "古い")], check=True)
+        wanted = {str(home / "古い" / str(number) / "中" / "控え.pdf") for number in range(50)}
+        gathered.until(lambda g: set(paths(g, "file.delete")) >= wanted)
+        gathered.until(lambda g: str(home / "古い") in paths(g, "folder.delete"))
+    finally:
+        collector.stop()
 
 
 def test_folders_are_followed_when_they_move(home: Path, watch: Callable, gathered: Gathered) -> None:
@@ -156,6 +172,18 @@ def test_folders_are_followed_when_they_move(home: Path, watch: Callable, gather
     (renamed,) = gathered.of("folder.rename")
     assert (renamed["from"], renamed["to"]) == (str(home / "旧"), str(home / "新"))
     assert paths(gathered, "file.create")[1] == str(home / "新" / "中" / "申込書.pdf")
+
+
+def test_a_folder_that_is_moved_in_is_known_with_all_below(
+    home: Path, tmp_path: Path, watch: Callable, gathered: Gathered
+) -> None:
+    (tmp_path / "外" / "深い" / "場所").mkdir(parents=True)
+    (tmp_path / "外" / "深い" / "場所" / "名簿.csv").write_text("x")
+    watch()
+    (tmp_path / "外").rename(home / "中へ")
+    subprocess.run(["rm", "-rf", str(home / "中へ")], check=True)
+    gathered.until(lambda g: str(home / "中へ") in paths(g, "folder.delete"))
+    assert str(home / "中へ") in [d.get("to") for d in gathered.of("folder.rename")]
 
 
 def test_moves_out_of_and_into_the_scope_have_one_side(

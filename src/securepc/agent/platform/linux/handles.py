@@ -15,7 +15,7 @@ from collections import OrderedDict
 from securepc.agent.platform.linux.fanotify import Handle
 from securepc.agent.platform.linux.libc import checked, libc
 
-_KEPT = 32_768
+_KEPT = 100_000
 _MAX_HANDLE = 128
 _O_PATH = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC  # opening by O_PATH makes no event
 OUTSIDE = b""
@@ -36,6 +36,8 @@ class Folders:
         self._roots: dict[bytes, bytes] = {}  # file system id → a folder on it
         self._paths: OrderedDict[Handle, bytes] = OrderedDict()
         self._buffer = _FileHandle()
+        self.forgetful = False
+        """Whether there were too many folders to keep them all."""
 
     def knows(self, path: bytes) -> bool:
         """Whether the file system of a folder has been made known.
@@ -88,6 +90,7 @@ class Folders:
         """Learn a folder's path."""
         self._paths[handle] = path
         if len(self._paths) > _KEPT:
+            self.forgetful = True
             for _ in range(_KEPT // 4):
                 self._paths.popitem(last=False)
 

@@ -21,7 +21,7 @@ UNKNOWN = b"?"
 """Stands for the path of a folder that was deleted before anybody asked for it."""
 _PATIENCE = 0.5
 """How many seconds a record waits for its folder's path to become known."""
-_KEPT = 50_000
+_KEPT = 100_000
 
 
 class WholeWatcher:
@@ -74,6 +74,8 @@ class WholeWatcher:
         except BaseException:
             self.close()
             raise
+        for path in self._scope:
+            self._learn_below(path)
         self._drained = time.time_ns()
 
     def read(self, timeout: float) -> list[Report]:
@@ -137,14 +139,17 @@ class WholeWatcher:
         for since, raw in [*waiting, *((now, raw) for raw in records)]:
             if raw.mask & fanotify.OVERFLOW:
                 yield Lost(since=self._drained // 1000, named=False)
+                for place in self._scope:
+                    self._learn_below(place)
                 for path in changed_since(self._drained, list(self._scope) or self._homes, self._skip):
                     yield Change("written", path, rescan=True)
                 continue
             unknown = raw.folder is not None and self._place(raw.folder) is UNKNOWN
             if unknown and now - since < _PATIENCE:
                 self._waiting.append((since, raw))
-                continue
-            yield from self._meaning(raw)
+            elif not unknown or not self._scope or self._folders.forgetful:
+                yield from self._meaning(raw)
+            # Else: every folder of the scope is known, so this one is outside of it.
 
     def _learn_deleted(self, records: list[Raw]) -> None:
         """A deleted folder has no path to look up, but its parent and name are told by its deletion.
@@ -156,6 +161,26 @@ class WholeWatcher:
                 place = self._folders.path(raw.folder)
                 if place is not None and place != OUTSIDE:
                     self._folders.keep(raw.target, _join(place, raw.name))
+
+    def _learn_below(self, path: bytes) -> None:
+        """Learn all folders from here on down, before anybody deletes them."""
+        stack = [path]
+        while stack:
+            folder = stack.pop()
+            if self._skip(folder):
+                continue
+            try:
+                self._folders.keep(self._folders.handle_of(folder), folder)
+                stack.extend(e.path for e in os.scandir(folder) if e.is_dir(follow_symlinks=False))
+            except OSError:
+                continue
+
+    def _learn_new(self, raw: Raw, path: bytes) -> None:
+        """A folder has been made here: from now on it has this path."""
+        try:
+            self._folders.keep(raw.target or self._folders.handle_of(path), path)
+        except OSError:
+            return  # gone already
 
     def _place(self, handle: Handle) -> bytes | None:
         """A folder's path; None where nothing in it is reported; `UNKNOWN` where it cannot be found."""
@@ -184,6 +209,8 @@ class WholeWatcher:
             target = self._path(raw.to_folder, raw.to_name)
             if is_folder:
                 self._folder_moved(raw)
+                if target and not source and self._scope:
+                    self._learn_below(target)
             if source or target:
                 yield Change("rename", source or b"", target or b"", is_folder, self._by(raw.pid))
             return
@@ -192,8 +219,12 @@ class WholeWatcher:
         by = self._by(raw.pid)
         # Acts on one name may be joined in one record; they can only have happened in this order.
         if raw.mask & fanotify.CREATE:
+            if is_folder:
+                self._learn_new(raw, source)
             yield Change("create", source, folder=is_folder, by=by)
         if raw.mask & fanotify.MOVED_TO:
+            if is_folder and self._scope:
+                self._learn_below(source)
             yield Change("rename", b"", source, is_folder, by)
         if raw.mask & fanotify.CLOSE_WRITE and not is_folder:
             yield Change("written", source, by=by)
