@@ -24,6 +24,10 @@ FIGURES: dict[str, tuple[str, str]] = {
     "verify": ("verify", "entries/s"),
     "agent_rss": ("agent", "MB"),
     "agent_cpu": ("agent", "%"),
+    "collect_inotify": ("collect", "events/s"),
+    "collect_inotify_cost": ("collect", "µs/event"),
+    "collect_fanotify": ("collect", "events/s"),
+    "collect_fanotify_cost": ("collect", "µs/event"),
 }
 
 
