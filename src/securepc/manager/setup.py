@@ -16,6 +16,7 @@ from sqlalchemy import select
 from securepc.ledger import genesis
 from securepc.ledger.keys import create_keys, open_keys
 from securepc.ledger.store import create_store
+from securepc.ledger.store.lock import Lock
 from securepc.manager import clock
 from securepc.manager.audit.model import AuditChain
 from securepc.manager.core import Manager
@@ -50,19 +51,25 @@ def make_home(root: Path) -> None:
     """Step 1.
 
     Raises:
+        StoreLocked: a manager, or another `init`, works in this folder.
         KekError: no usable key-encryption key.
         OSError: the folder can't be written.
     """
     home = Home(root)
     for folder in (root, home.manager, home.run, home.ledger, home.trust):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not home.config.exists():
-        write_private(home.config, _CONFIG.encode("utf-8"))
-    keys = open_keys(home.keys) if home.keys.exists() else create_keys(home.keys)
+    # Two that make the same home at once would make a chain under one's keys and keep the other's.
+    lock = Lock(home.chain.with_name(home.chain.name + ".lock"))
     try:
-        _make_chain(home.chain, keys.block_key().public)
+        if not home.config.exists():
+            write_private(home.config, _CONFIG.encode("utf-8"))
+        keys = open_keys(home.keys) if home.keys.exists() else create_keys(home.keys)
+        try:
+            _make_chain(home.chain, keys.block_key().public)
+        finally:
+            keys.close()
     finally:
-        keys.close()
+        lock.release()
 
 
 def add_agency(manager: Manager, name: str) -> bytes:
