@@ -28,7 +28,10 @@ class Database:
         # One writer at a time: waiting for a lock here is fair and cheap, polling SQLite's is neither.
         self._writing = threading.RLock()
         self._engine = create_engine(
-            f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False}, pool_size=16
+            f"sqlite:///{path}",
+            connect_args={"timeout": 30, "check_same_thread": False},
+            pool_size=32,
+            max_overflow=64,
         )
         event.listen(self._engine, "connect", _configure)
         event.listen(self._engine, "begin", _begin)

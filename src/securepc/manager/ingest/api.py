@@ -13,7 +13,7 @@ from securepc.manager.devices.enrolment import Asked
 from securepc.manager.ingest import messages, upload
 from securepc.manager.ingest import request as requests
 from securepc.manager.ingest.request import LARGE, SMALL, Sender
-from securepc.manager.ingest.route import AgentRoute
+from securepc.manager.ingest.route import AgentRoute, need_room
 from securepc.wire.signed.canonical import MAX_INTEGER
 from securepc.wire.signed.documents import b64encode
 
@@ -23,11 +23,15 @@ Here = Annotated[Manager, Depends(manager_of)]
 T = TypeVar("T")
 
 
-async def _receive(manager: Manager, request: Request, limit: int) -> tuple[Sender, bytes]:
+async def _receive(
+    manager: Manager, request: Request, limit: int, *, writes: bool = False
+) -> tuple[Sender, bytes]:
     """The sender of a request and its body; the header is judged before the body is read."""
     claim = requests.claim_of(request)
     request.state.claimed = claim.device
     requests.precheck(manager, claim)
+    if writes:
+        need_room(manager)
     body = await manager.ingest.bodies.read(request, limit)
     sender = await asyncio.to_thread(requests.authenticate, manager, claim, request, body)
     request.state.sender = sender
@@ -37,6 +41,7 @@ async def _receive(manager: Manager, request: Request, limit: int) -> tuple[Send
 @router.post("/enrol")
 async def enrol(request: Request, manager: Here) -> Response:
     """A PC asks to become a device."""
+    need_room(manager)
     body = await manager.ingest.bodies.read(request, SMALL)
 
     request.state.claimed, asked = await asyncio.to_thread(_read_enrolment, body)
@@ -87,7 +92,7 @@ async def session(request: Request, manager: Here) -> dict[str, Any]:
 @router.post("/provisional", status_code=204)
 async def provisional(request: Request, manager: Here) -> Response:
     """Lines that are not sealed yet."""
-    sender, body = await _receive(manager, request, LARGE)
+    sender, body = await _receive(manager, request, LARGE, writes=True)
     await asyncio.to_thread(
         lambda: manager.ingest.announce(sender, messages.read(body, messages.ProvisionalLines))
     )
@@ -99,7 +104,7 @@ async def batches(
     request: Request, manager: Here, size: Annotated[int, Query(ge=0, le=MAX_INTEGER)] = 0
 ) -> Response:
     """Sealed batches: when this answers, they are on the ledger."""
-    sender, body = await _receive(manager, request, LARGE)
+    sender, body = await _receive(manager, request, LARGE, writes=True)
     return Response(await upload.take(manager, sender, body, size), media_type="application/json")
 
 

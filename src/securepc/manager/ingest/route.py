@@ -36,8 +36,6 @@ class AgentRoute(APIRoute):
             manager = request.app.state.manager
             assert isinstance(manager, Manager)
             try:
-                if manager.health.full:
-                    raise refuse("disk-full", retry_after=RETRY_AFTER)
                 return await handler(request)
             except ApiError as error:
                 refusal = error
@@ -55,6 +53,16 @@ class AgentRoute(APIRoute):
             return response
 
         return answer
+
+
+def need_room(manager: Manager) -> None:
+    """Refuse early what would be written, while there is no room: the last of it is not for devices.
+
+    Raises:
+        ApiError: disk-full.
+    """
+    if manager.health.full:
+        raise refuse("disk-full", retry_after=RETRY_AFTER)
 
 
 def _note(manager: Manager, request: Request, error: ApiError) -> None:
