@@ -9,7 +9,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from securepc.agent.collect.sessions import Session
+from securepc.agent.platform.linux.dbus import SYSTEM_BUS
+from securepc.agent.platform.linux.locked import Locked
 
 LOGIND = Path("/run/systemd/sessions")
 UTMP = (Path("/run/utmp"), Path("/var/run/utmp"))
@@ -24,13 +28,16 @@ _LARGEST = 1_000_000
 class Logons:
     """`Lookout` of sessions."""
 
-    def __init__(self, logind: Path = LOGIND, utmp: tuple[Path, ...] = UTMP) -> None:
+    def __init__(self, logind: Path = LOGIND, utmp: tuple[Path, ...] = UTMP, bus: str = SYSTEM_BUS) -> None:
         self._logind, self._utmp = logind, utmp
+        self._locked = Locked(bus)
         self._has_logind = False
 
     @property
     def limits(self) -> tuple[tuple[str, str], ...]:
-        """Nobody writes locked screens to a file."""
+        """Whether a screen is locked only logind can say."""
+        if self._locked.known:
+            return ()
         return (("画面ロックとその解除は記録できません。", "Locking and unlocking of screens is not seen."),)
 
     def look(self) -> dict[str, Session] | None:
@@ -38,7 +45,11 @@ class Logons:
         sessions = dict(_of_logind(self._logind))
         if sessions or self._has_logind:
             self._has_logind = True
-            return sessions
+            locked = self._locked.look()
+            return {
+                name: msgspec.structs.replace(session, locked=locked.get(name))
+                for name, session in sessions.items()
+            }
         for path in self._utmp:
             try:
                 data = path.read_bytes()[:_LARGEST]
