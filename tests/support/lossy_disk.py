@@ -16,7 +16,7 @@ import pytest
 
 from securepc.agent import files
 
-NAMES = ("create", "write", "sync", "truncate", "rename", "unlink", "sync_folder")
+NAMES = ("create", "write", "sync", "rename", "unlink", "sync_folder")
 
 
 class PowerLoss(BaseException):
@@ -163,11 +163,6 @@ class LossyDisk:
         self._step()
         inode = self._open[os.fstat(fd).st_ino]
         inode.synced, inode.later = inode.now(), []
-
-    def truncate(self, fd: int, size: int) -> None:
-        self._step()
-        self._open[os.fstat(fd).st_ino].later.append(size)
-        self._real["truncate"](fd, size)
 
     def rename(self, source: Path, target: Path) -> None:
         self._step()

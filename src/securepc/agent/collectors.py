@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from securepc.agent.collect import Collector, CollectorStatus
@@ -17,7 +17,8 @@ _log = logging.getLogger(__name__)
 RETRY = 60.0
 """Seconds after which a collector that failed to start is tried again."""
 START_WITHIN = 30.0
-"""Seconds that starting all of them may take before the agent goes on without waiting."""
+STOP_WITHIN = 10.0
+"""Seconds that starting and stopping all of them may take before the agent goes on without waiting."""
 
 
 class Collectors:
@@ -31,25 +32,12 @@ class Collectors:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Start all of them side by side; a failure is an event and is tried again later."""
-        threads = [
-            threading.Thread(target=self._start, args=(one,), name=f"start-{one.name}", daemon=True)
-            for one in self._collectors
-        ]
-        for thread in threads:
-            thread.start()
-        end = time.monotonic() + START_WITHIN
-        for thread in threads:
-            thread.join(max(0.0, end - time.monotonic()))
+        """Start all of them; a failure is an event and is tried again later."""
+        self._side_by_side(self._start, START_WITHIN)
 
     def stop(self) -> None:
-        """Stop all of them."""
-        for one in self._collectors:
-            try:
-                one.stop()
-            except Exception as error:
-                _log.exception("collector %s did not stop", one.name)
-                self._tell(one.name, error)
+        """Stop all of them. One that hangs is left behind: what it saw before is recorded."""
+        self._side_by_side(self._stop, STOP_WITHIN)
 
     def retry(self) -> None:
         """Try again what failed a while ago. Call now and then."""
@@ -74,6 +62,24 @@ class Collectors:
                 said = _failure(one.name, error)
             out[one.name] = {"state": said.state, "ja": said.ja, "en": said.en}
         return out
+
+    def _side_by_side(self, work: Callable[[Collector], None], seconds: float) -> None:
+        threads = [
+            threading.Thread(target=work, args=(one,), name=f"collector-{one.name}", daemon=True)
+            for one in self._collectors
+        ]
+        for thread in threads:
+            thread.start()
+        end = time.monotonic() + seconds
+        for thread in threads:
+            thread.join(max(0.0, end - time.monotonic()))
+
+    def _stop(self, one: Collector) -> None:
+        try:
+            one.stop()
+        except Exception as error:
+            _log.exception("collector %s did not stop", one.name)
+            self._tell(one.name, error)
 
     def _start(self, one: Collector) -> None:
         try:

@@ -40,6 +40,8 @@ from securepc.wire.signed.documents import b64decode, b64encode
 NAME = "enrolling.json"
 _MAX = 64 * 1024
 POLL_SECONDS = 5.0
+ENROLLED = "enrolled"
+"""Name in `state.sqlite` of the policy's frame that came with the enrolment, until it was offered."""
 
 
 class AlreadyEnrolled(Exception):
@@ -206,13 +208,10 @@ def _registration(value: dict[str, Any], key: keys.SigningKey) -> bytes:
 
 
 def _keep_policy(folder: Path, frame: object) -> None:
-    """The first policy, judged when the agent starts like any other."""
+    """Judged like any other policy when the agent first starts, which also records the enrolment."""
     state = State(folder)
     try:
-        if isinstance(frame, str):
-            state.put("policy", b64decode(frame))
-    except Malformed:
-        return  # the manager will offer it again
+        state.put(ENROLLED, frame.encode("ascii", "replace") if isinstance(frame, str) else b"")
     finally:
         state.close()
 

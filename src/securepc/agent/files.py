@@ -38,11 +38,6 @@ def sync(fd: int) -> None:
     os.fdatasync(fd)
 
 
-def truncate(fd: int, size: int) -> None:
-    """Cut a file to a size."""
-    os.ftruncate(fd, size)
-
-
 def rename(source: Path, target: Path) -> None:
     """Put a file in another's place."""
     source.rename(target)

@@ -104,11 +104,6 @@ class Queue:
         with self._lock:
             return sorted(e for e in self._sizes if e > epoch)[:count]
 
-    def upto(self, epoch: int) -> list[tuple[int, int]]:
-        """(epoch, bytes) of every batch up to `epoch`, in order."""
-        with self._lock:
-            return sorted((e, size) for e, size in self._sizes.items() if e <= epoch)
-
     def totals(self) -> tuple[int, int]:
         """How many batches and how many bytes are there."""
         with self._lock:

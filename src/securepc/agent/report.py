@@ -6,6 +6,8 @@ import os
 import threading
 from typing import Any
 
+import msgspec
+
 from securepc import __version__
 from securepc.agent.collectors import Collectors
 from securepc.agent.config import Config
@@ -15,6 +17,9 @@ from securepc.agent.policy import PolicyHolder
 from securepc.agent.trouble import Trouble
 from securepc.agent.upload import Uploader
 from securepc.wire.unrecorded import unrecorded
+
+_MAX_BRIEF = 7 * 1024
+"""Bytes; the manager takes a status of 8 KiB."""
 
 
 class Reporter:
@@ -74,7 +79,7 @@ class Reporter:
         count, size = self._journal.queue.totals()
         acknowledged = self._uploader.acknowledged
         with self._lock:
-            contact, error = self._last_contact, self._error
+            contact, error = self._last_contact, dict(self._error) if self._error else None
         return {
             "enrolled": True,
             "running": True,
@@ -113,8 +118,11 @@ class Reporter:
         kept = ("version", "acknowledged", "queue", "journal", "policy", "collectors")
         brief = {name: full[name] for name in kept}
         brief["error"] = full["error"] if self._current(full) else None
-        for one in brief["collectors"].values():
-            one["ja"], one["en"] = one["ja"][:300], one["en"][:300]
+        for longest in (300, 100, 0):
+            for one in (brief["error"] or {}, *brief["collectors"].values()):
+                one |= {name: one[name][:longest] for name in ("ja", "en") if name in one}
+            if len(msgspec.json.encode(brief)) <= _MAX_BRIEF:
+                break
         return brief
 
     @staticmethod

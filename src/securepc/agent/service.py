@@ -131,12 +131,27 @@ class Agent:
             "agent.start",
             {"version": __version__, "os": self._machine.os, "name": self._machine.hostname},
         )
+        self._record_enrolment()
         for name, work in (("courier", self._courier), ("herald", self._heralds), ("listener", self._listen)):
             thread = threading.Thread(target=work, name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
         self._collectors.start()
         self._write_status()
+
+    def _record_enrolment(self) -> None:
+        """At the first start: that this PC was enrolled, and the policy that came with it."""
+        frame = self._state.get(enrol.ENROLLED)
+        if frame is None:
+            return
+        machine = self._machine
+        self._recorder.report(
+            "agent.enrolled", {"name": machine.hostname, "os": machine.os, "version": __version__}
+        )
+        if frame and self.policy.offer(frame.decode("ascii")):
+            self.journal.limits = self._limits_of_policy()
+        self.journal.flush(5.0)
+        self._state.drop(enrol.ENROLLED)
 
     def record(self, event: Event) -> bool:
         """Record an event; False where there was no room and it was counted as lost. Never raises."""

@@ -95,6 +95,8 @@ class Session:
                 return client.request(method, target, body, headers, wait=wait)
             except Trouble as trouble:
                 # What is sent again is signed again: a manager takes each counter once.
+                if attempt == 3 and trouble.code == "stale":
+                    trouble.code = "unreachable"
                 if attempt == 3 or trouble.code not in ("session", "stale"):
                     raise
                 if trouble.code == "session":

@@ -13,8 +13,10 @@ from running_agent import MACHINE, OFTEN, QUICK
 from running_manager import Keeper, Running, make_home
 
 from securepc.agent import config as configs
-from securepc.agent.enrol import enrol
+from securepc.agent.enrol import ENROLLED, enrol
 from securepc.agent.service import Agent, no_collectors
+from securepc.agent.state import State
+from securepc.wire.signed.documents import b64decode
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +45,16 @@ def middle(manager: Running) -> Iterator[Middle]:
         yield between
 
 
+def not_fresh(folder: Path) -> None:
+    """As if it had been started before: no entries about its enrolment."""
+    state = State(folder)
+    frame = state.get(ENROLLED)
+    assert frame is not None
+    state.put("policy", b64decode(frame.decode()))
+    state.drop(ENROLLED)
+    state.close()
+
+
 @pytest.fixture
 def pc(tmp_path: Path, manager: Running, middle: Middle) -> Iterator[Callable[..., Agent]]:
     """Makes an agent, enrolled through the one in the middle, not started; ends all of them."""
@@ -53,6 +65,8 @@ def pc(tmp_path: Path, manager: Running, middle: Middle) -> Iterator[Callable[..
         if not (folder / configs.NAME).exists():
             config = enrol(folder, manager.token(), MACHINE)
             configs.write(folder, config._replace(address=middle.address))
+            if not more.pop("fresh", False):
+                not_fresh(folder)
         more = {"collectors": no_collectors, "machine": MACHINE, "limits": QUICK, "intervals": OFTEN, **more}
         made.append(Agent(folder, **more))
         return made[-1]

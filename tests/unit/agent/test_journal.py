@@ -261,7 +261,7 @@ def test_a_full_disk_gets_last_words_and_a_count_of_what_was_lost(
     gaps = Opened(home).of_kind("collect.gap")
     assert sum(gap["lost"] for gap in gaps) == lost
     assert gaps[-1]["last"] - gaps[0]["first"] >= 60_000_000
-    assert gaps[0]["reason"] == os.strerror(errno.ENOSPC)
+    assert gaps[-1]["reason"] == os.strerror(errno.ENOSPC)
     found = numbers(home)
     assert len(found) == 5 + 200 + 1 - lost
     assert found == sorted(found)

@@ -14,11 +14,13 @@ class Waiting(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """Entries that found no room: how many, and when the first and the last came (microseconds UTC)."""
+    """Entries that found no room: how many, when the first and the last came (microseconds UTC), and what
+    the disk had said; empty where it was only slow."""
 
     lost: int
     first: int
     last: int
+    trouble: str
 
 
 class Backlog:
@@ -46,10 +48,10 @@ class Backlog:
         self._bytes += len(entry)
         self.added += 1
 
-    def lose(self, at: int) -> None:
+    def lose(self, at: int, trouble: str) -> None:
         """Count an entry for which there is no room."""
-        gap = self.gap
-        self.gap = Gap(gap.lost + 1, gap.first, at) if gap else Gap(1, at, at)
+        gap = self.gap or Gap(0, at, at, "")
+        self.gap = Gap(gap.lost + 1, gap.first, at, trouble or gap.trouble)
 
     def peek(self, entries: int, size: int) -> list[Waiting]:
         """The first entries, at most so many and, after the first, so many bytes. They stay."""

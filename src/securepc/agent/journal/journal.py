@@ -142,7 +142,7 @@ class Journal:
                     lambda: self._has_room(entry) or self._trouble or self._stopping, self.limits.patience
                 )
             if self._stopping or not self._has_room(entry):
-                self._backlog.lose(self._clock.at())
+                self._backlog.lose(self._clock.at(), self._trouble)
                 return False
             if not len(self._backlog):
                 self._first_waiting = time.monotonic()
@@ -326,15 +326,15 @@ class Journal:
     def _report_gap(self) -> None:
         """The count of what was lost is the first thing written when entries find room again."""
         with self._cond:
-            gap, trouble = self._backlog.gap, self._trouble
+            gap = self._backlog.gap
         if gap is None:
             return
         with self._disk:
-            self._store.commit([self._entry("collect.gap", gap_data(gap, trouble))])
+            self._store.commit([self._entry("collect.gap", gap_data(gap))])
         with self._cond:
             now = self._backlog.gap or gap
             rest = now.lost - gap.lost
-            self._backlog.gap = Gap(rest, gap.last, now.last) if rest else None
+            self._backlog.gap = Gap(rest, gap.last, now.last, now.trouble) if rest else None
             self._unsealed += 1
             self._urgent = True
 
@@ -343,8 +343,9 @@ def _is_full(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def gap_data(gap: Gap, trouble: str) -> dict[str, Any]:
+def gap_data(gap: Gap) -> dict[str, Any]:
     """The fields of a `collect.gap` about the journal itself."""
+    trouble = gap.trouble
     why_ja = f"ディスクが書き込みを拒みました({trouble})" if trouble else "記録が追いつきませんでした"
     why_en = f"the disk refused ({trouble})" if trouble else "the journal could not keep up"
     return {
