@@ -149,7 +149,7 @@ def test_a_collector_that_hangs_does_not_hold_the_agent(
     hanging.start = lambda emit: gate.wait(5.0) and None  # type: ignore[method-assign]
     begin = time.monotonic()
     Collectors([hanging, good], made).start()
-    assert time.monotonic() - begin < 2.0
+    assert time.monotonic() - begin < 4.0
     assert good.emit is not None
     gate.set()
     journal.stop()

@@ -87,7 +87,7 @@ def test_what_is_appended_is_durable_within_a_moment_and_provisional(home: Path,
     for each in lines:
         assert book.append(each)
     wait_for(lambda: book.view().durable == 5)
-    assert time.monotonic() - begin < 1.0
+    assert time.monotonic() - begin < 5.0
     open_lines = book.open_lines(after=0)
     assert open_lines is not None
     assert (open_lines.first, open_lines.epoch, open_lines.entries) == (1, 1, lines)
@@ -131,11 +131,11 @@ def test_it_seals_a_minute_after_opening_even_when_empty(home: Path, clock: Fake
 def test_what_matters_is_sealed_at_once_but_not_for_each_of_many(home: Path, clock: FakeClock) -> None:
     book = journal(home, clock, FAST._replace(urgent=0.2))
     book.append(line(clock, 0), urgent=True)
-    wait_for(lambda: book.view().sealed == 1, 1.0)
+    wait_for(lambda: book.view().sealed == 1)
     for n in range(1, 100):
         book.append(line(clock, n), urgent=True)
         time.sleep(0.001)
-    wait_for(lambda: book.view().sealed == 100, 2.0)
+    wait_for(lambda: book.view().sealed == 100)
     assert book.view().epoch < 10
     book.stop()
 
