@@ -38,7 +38,7 @@ class AuditWorker:
         self._stop = threading.Event()
         self._hurry: set[bytes] = set()
         self._wake = threading.Event()
-        self._announced: dict[bytes, int] = {}
+        self._announced: dict[bytes, tuple[int, int]] = {}
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
 
     def start(self) -> None:
@@ -160,10 +160,12 @@ class AuditWorker:
 
     def _announce(self, row: AuditChain, waiting: list[AuditEntry]) -> None:
         """Show acts before they are sealed, like any device's provisional lines."""
-        new = [act for act in waiting if act.id > self._announced.get(row.log, 0)]
+        # Ids begin again once all rows are gone, and a new epoch announces what the last one left over.
+        epoch, last = self._announced.get(row.log, (row.epoch, 0))
+        new = [act for act in waiting if act.id > last or epoch != row.epoch]
         if not new:
             return
-        self._announced[row.log] = new[-1].id
+        self._announced[row.log] = row.epoch, new[-1].id
         first = row.sequence + 1 + waiting.index(new[0])
         lines = [act.entry for act in new]
         provisional = Provisional(row.log, row.device, boot_id(), row.epoch + 1, first, lines, clock.now())
