@@ -74,21 +74,21 @@ class Keeper:
                 wait = INTERVAL
                 self._report(None)
 
-    def tidy(self) -> None:
-        """Write what is due, merge what is many, close the days that are over.
+    def tidy(self, *, everything: bool = False) -> None:
+        """Write what is due, merge what is many, close the days that are over; or `everything`, today too.
 
         Raises:
             OSError: the disk is full or fails; nothing is lost.
         """
-        self._store.flush()
+        self._store.flush(force=everything)
         for log in self._store.logs():
             try:
-                self._tidy_agency(log)
+                self._tidy_agency(log, everything)
             except Damaged as damage:
                 if not self._store.discard_damaged(log, damage.files):
                     raise
 
-    def _tidy_agency(self, log: bytes) -> None:
+    def _tidy_agency(self, log: bytes, everything: bool) -> None:
         listed, hot_days, quiet = self._store.status(log)
         days: defaultdict[str, list[File]] = defaultdict(list)
         for file in listed:
@@ -98,7 +98,7 @@ class Keeper:
         for day, of_day in sorted(days.items()):
             if self._stop.is_set():
                 return
-            over = day < latest or (day < today and quiet > QUIET_SECONDS)
+            over = everything or day < latest or (day < today and quiet > QUIET_SECONDS)
             if day not in hot_days and over:
                 if any(file.level < DAILY for file in of_day):
                     self._close_day(log, day, of_day)

@@ -42,6 +42,14 @@ class SearchService:
         for hit in self.search(log, query):
             yield EntryId(bytes.fromhex(hit.device), hit.sequence), hit.sealed
 
+    def position(self, log: bytes) -> int:
+        """Up to which leaf, exclusive, entries are found."""
+        return self._store.position(log)
+
+    def flush(self) -> None:
+        """Write what is in memory to the disk now."""
+        self._store.flush(force=True)
+
     def entry(self, log: bytes, entry: EntryId) -> Hit | None:
         """One entry; None where the agency has none of this name, or its batch is unreadable."""
         found = self.between(log, entry.device, entry.sequence, entry.sequence)
