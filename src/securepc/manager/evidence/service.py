@@ -71,13 +71,13 @@ class EvidenceService:
         leaves: defaultdict[int, set[int]] = defaultdict(set)
         provisional: defaultdict[bytes, set[int]] = defaultdict(set)
         left_out = 0
-        for hit in self._manager.search.search(log, query):
-            if not hit.is_entry:
+        for found in self._manager.search.places(log, query):
+            if not found.is_entry:
                 left_out += 1
-            elif hit.leaf is None:
-                provisional[bytes.fromhex(hit.device)].add(hit.sequence)
+            elif found.leaf is None:
+                provisional[bytes.fromhex(found.device)].add(found.sequence)
             else:
-                leaves[hit.leaf].add(hit.sequence)
+                leaves[found.leaf].add(found.sequence)
         if not leaves and not provisional:
             raise refusals.nothing()
         missing = self._wait(log, {device: max(numbers) for device, numbers in provisional.items()})
@@ -90,8 +90,8 @@ class EvidenceService:
             not_sealed += sum(number > sealed for number in provisional[device])
             provisional[device] = {number for number in provisional[device] if number <= sealed}
         collector = self._collector(log)
-        found = (self._leaves_of(log, device, numbers) for device, numbers in provisional.items())
-        wanted = _merged([leaves, *found])
+        late = (self._leaves_of(log, device, numbers) for device, numbers in provisional.items())
+        wanted = _merged([leaves, *late])
         self._write(collector, wanted, None, stream)
         return Made(sum(map(len, wanted.values())), left_out, not_sealed)
 
@@ -127,7 +127,7 @@ class EvidenceService:
             ApiError: `nothing-found`.
         """
         query = Query(start=start, end=end, devices=(device.hex(),))
-        numbers = [hit.sequence for hit in self._manager.search.search(log, query)]
+        numbers = [place.sequence for place in self._manager.search.places(log, query) if place.is_entry]
         if not numbers:
             raise refusals.nothing()
         return Range(device, min(numbers), max(numbers))

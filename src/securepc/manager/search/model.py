@@ -92,6 +92,15 @@ class Query(NamedTuple):
     before: Cursor | None = None
 
 
+class Place(NamedTuple):
+    """Where an entry that was found is; `leaf` is None while provisional. See `Hit.is_entry`."""
+
+    device: str  # hex
+    sequence: int
+    leaf: int | None
+    is_entry: bool
+
+
 class Hit(NamedTuple):
     """A row that was found."""
 

@@ -169,28 +169,15 @@ def _texts(values: Sequence[str | None]) -> pa.Array:
     return pa.array(values, pa.string())
 
 
-def entry_text(row: dict[str, Any]) -> bytes:
-    """The exact bytes of the entry that a row was made of; none where it stands for an unreadable batch."""
-    if row["raw"] is not None:
-        return bytes(row["raw"])
-    data = data_text(row)
+def event_text(
+    kind: str, at: int, up: int, boot: str, user: str, policy: str, result: str | None, data: str
+) -> bytes:
+    """The exact bytes of an entry in our spelling; `result` None where it names none, `data` as JSON."""
+    raw = msgspec.UNSET if data == shape.EMPTY else msgspec.Raw(data.encode("utf-8"))
+    # Defaults are left out by identity: a result that is spelled out must be another object than OK.
     return _encoder.encode(
-        _Text(
-            row["kind"],
-            row["happened"],
-            row["happened"] - row["skew"],
-            row["boot"],
-            row["account"],
-            row["policy"],
-            OK if row["outcome"] is None else "".join(row["outcome"]),
-            msgspec.UNSET if data == shape.EMPTY else msgspec.Raw(data.encode("utf-8")),
-        )
+        _Text(kind, at, up, boot, user, policy, OK if result is None else "".join(result), raw)
     )
-
-
-def data_text(row: dict[str, Any]) -> str:
-    """The JSON text of a row's data; "null" where the entry is not an event in our spelling."""
-    return "null" if row["shape"] is None else shape.put_together(row["shape"], row["words"])
 
 
 def fold(text: str) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from securepc.manager.search import histogram as counting
 from securepc.manager.search import query as asking
-from securepc.manager.search import rows
-from securepc.manager.search.model import EntryId, Hit, Query
+from securepc.manager.search import rows, shape
+from securepc.manager.search.model import EntryId, Hit, Place, Query
 from securepc.manager.search.store import Store
 
 Locate = Callable[[bytes, bytes, int, int], list[int]]
@@ -37,10 +38,13 @@ class SearchService:
             for table in asking.find(self._connection, view, query):
                 yield from _hits(table)
 
-    def ids(self, log: bytes, query: Query) -> Iterator[tuple[EntryId, bool]]:
-        """The entries that match and whether each is sealed, in the order of `search`."""
-        for hit in self.search(log, query):
-            yield EntryId(bytes.fromhex(hit.device), hit.sequence), hit.sealed
+    def places(self, log: bytes, query: Query) -> Iterator[Place]:
+        """Where what matches is on the ledger, in the order of `search`, which see."""
+        with self._store.view(log) as view, self._mended(log):
+            for table in asking.find(self._connection, view, query):
+                columns = (table.column(name).to_pylist() for name in ("device", "sequence", "leaf", "raw"))
+                for device, sequence, leaf, raw in zip(*columns, strict=True):
+                    yield Place(device, sequence, leaf, raw != b"")
 
     def position(self, log: bytes) -> int:
         """Up to which leaf, exclusive, entries are found."""
@@ -82,24 +86,18 @@ def _number(hit: Hit) -> int:
     return hit.sequence
 
 
+def hit_of(row: tuple[Any, ...]) -> Hit:
+    """A hit from the values of `rows.COLUMNS` and whether it is sealed."""
+    (device, sequence, epoch, leaf, happened, received, skew, boot, kind, user, policy, result) = row[:12]
+    row_shape, words, _, raw, sealed = row[12:]
+    up = happened - skew
+    data = "null" if row_shape is None else shape.put_together(row_shape, words)
+    entry = rows.event_text(kind, happened, up, boot, user, policy, result, data) if raw is None else raw
+    return Hit(
+        device, sequence, epoch, leaf, happened, received, up, boot, kind, user, policy,
+        rows.OK if result is None else result, sealed, data, entry,
+    )  # fmt: skip
+
+
 def _hits(table: pa.Table) -> Iterator[Hit]:
-    columns = [table.column(name).to_pylist() for name in table.column_names]
-    for values in zip(*columns, strict=True):
-        row = dict(zip(table.column_names, values, strict=True))
-        yield Hit(
-            device=row["device"],
-            sequence=row["sequence"],
-            epoch=row["epoch"],
-            leaf=row["leaf"],
-            happened=row["happened"],
-            received=row["received"],
-            up=row["happened"] - row["skew"],
-            boot=row["boot"],
-            kind=row["kind"],
-            user=row["account"],
-            policy=row["policy"],
-            result=rows.OK if row["outcome"] is None else row["outcome"],
-            sealed=row["sealed"],
-            data=rows.data_text(row),
-            entry=rows.entry_text(row),
-        )
+    return map(hit_of, zip(*(column.to_pylist() for column in table.columns), strict=True))

@@ -23,6 +23,7 @@ EMPTY = "{}"
 
 _encode = msgspec.json.Encoder().encode
 _MARKS = re.compile(f"([{STRING}{OTHER}])")
+_CONTROL = re.compile("[\\x00-\\x1e]")
 _FLAT = frozenset((str, int))
 _flat_shapes: dict[tuple[Any, ...], tuple[str, int]] = {}
 _MAX_SHAPES = 4_096
@@ -63,13 +64,18 @@ def take_apart(data: Sequence[dict[str, Any]]) -> tuple[list[str], list[str]]:
 
 def put_together(shape: str, words: str) -> str:
     """The JSON text that `take_apart` was given the value of, in msgspec's spelling."""
-    pieces = _pieces(shape)
-    if len(pieces) == 1:
+    pieces, strings = _pieces(shape)
+    if not strings:
         return pieces[0]
     parts: list[str] = []
-    for index, value in enumerate(words.split(STRING)):
-        parts.append(pieces[2 * index])
-        parts.append(_encode(value).decode("utf-8") if pieces[2 * index + 1] == STRING else value)
+    if _CONTROL.search(words):
+        for piece, is_string, value in zip(pieces, strings, words.split(STRING), strict=False):
+            parts += (piece, _encode(value).decode("utf-8") if is_string else value)
+    else:
+        # Escaping goes by character, so all values are escaped at once.
+        escaped = words.replace("\\", "\\\\").replace('"', '\\"')
+        for piece, is_string, value in zip(pieces, strings, escaped.split(STRING), strict=False):
+            parts += (piece, '"', value, '"') if is_string else (piece, value)
     parts.append(pieces[-1])
     return "".join(parts)
 
@@ -89,8 +95,10 @@ def words_of(value: Any) -> str:
 
 
 @lru_cache(maxsize=_MAX_SHAPES)
-def _pieces(shape: str) -> tuple[str, ...]:
-    return tuple(_MARKS.split(shape))
+def _pieces(shape: str) -> tuple[tuple[str, ...], tuple[bool, ...]]:
+    """The text between values, one more than there are of these, and which values are strings."""
+    split = _MARKS.split(shape)
+    return tuple(split[::2]), tuple(mark == STRING for mark in split[1::2])
 
 
 def _remember(signature: tuple[Any, ...], data: dict[str, Any]) -> tuple[str, int]:

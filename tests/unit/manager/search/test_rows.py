@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from securepc.manager.search import shape
-from securepc.manager.search.rows import Source, entry_text, fold, joined, of_entries
+from securepc.manager.search.rows import COLUMNS, Source, fold, joined, of_entries
+from securepc.manager.search.service import hit_of
 from securepc.wire.event import Event, to_entry
 
 SOURCE = Source("ab" * 16, 7, 3, 11, 1_795_401_300_000_000, 1_795_401_200_000_000)
@@ -37,6 +38,10 @@ _events = st.builds(
     result=_names,
     data=_data,
 )
+
+
+def entry_text(row: dict[str, Any]) -> bytes:
+    return hit_of((*(row[name] for name in COLUMNS), True)).entry
 
 
 def rows_of(entries: list[bytes]) -> list[dict[str, Any]]:
