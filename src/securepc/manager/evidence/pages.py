@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from securepc.manager.accounts.auth import Caller, Here, current_account
 from securepc.manager.console import view
+from securepc.manager.core import Manager
 from securepc.manager.evidence.api import EvidenceRequest, RangeRequest, answer
 from securepc.manager.refusal import N_, NotFound, Refusal
 from securepc.manager.search import searched
@@ -44,9 +45,13 @@ async def of_search(request: Request, manager: Here, caller: Anyone) -> Response
     """A pack with all that a search finds."""
     form = await request.form(max_files=0)
     asked = {name: str(form.get(name, "")) for name in searched.FIELDS}
-    read = view.reader_of(request, caller)
-    wanted = EvidenceRequest(query=searched.conditions(asked, read))
-    return await run_in_threadpool(answer, manager, caller, wanted)
+    return await run_in_threadpool(_of_search, request, manager, caller, asked)
+
+
+def _of_search(request: Request, manager: Manager, caller: Caller, asked: dict[str, str]) -> Response:
+    pcs = [row.device.hex() for row in manager.devices.all(caller.log)]
+    wanted = searched.conditions(asked, view.reader_of(request, caller), pcs)
+    return answer(manager, caller, EvidenceRequest(query=wanted))
 
 
 @router.post("/devices/{device}/evidence")

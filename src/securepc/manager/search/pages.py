@@ -46,9 +46,10 @@ def search(request: Request, manager: Here, caller: Anyone) -> Response:
     before = request.query_params.get("before", "")
     names = shown.names_of(manager, caller.log, read.language)
     try:
-        query = _query(form, before, manager.devices.names(caller.log), read)
+        query = _query(manager, caller, form, before, read)
         if not before:
-            _record(manager, caller, "admin.search", {"query": asked.described(query._replace(limit=None))})
+            told = query._replace(limit=None, devices=() if searched.only_pcs(form) else query.devices)
+            _record(manager, caller, "admin.search", {"query": asked.described(told)})
         hits = list(itertools.islice(manager.search.search(caller.log, query), PAGE + 1))
     except Invalid as wrong:
         refused = Refusal(wrong.ja if read.language == "ja" else wrong.en)
@@ -125,6 +126,7 @@ def _search_page(
         status=status,
         refused=refused,
         devices=sorted(names.items(), key=lambda pair: pair[1]),
+        everything=searched.EVERYTHING,
         families=_families(),
         spans=[(name, _local(start), _local(end)) for name, start, end in spans],
         form=form,
@@ -132,9 +134,10 @@ def _search_page(
     )
 
 
-def _query(form: dict[str, str], before: str, names: dict[bytes, str], read: Reader) -> Query:
-    values = searched.conditions(form, read)
-    return asked.read({**values, "before": before, "limit": PAGE + 1}, names)
+def _query(manager: Manager, caller: Caller, form: dict[str, str], before: str, read: Reader) -> Query:
+    pcs = [row.device.hex() for row in manager.devices.all(caller.log)]
+    values = searched.conditions(form, read, pcs)
+    return asked.read({**values, "before": before, "limit": PAGE + 1}, manager.devices.names(caller.log))
 
 
 def _local(day: date | None) -> str:

@@ -65,6 +65,14 @@ def test_a_search_finds_and_leads_to_the_entry(office: Office) -> None:
     assert page.count('class="entry"') == 2 and page.count('class="entry this"') == 1
 
 
+def test_what_administrators_did_is_found_where_it_is_asked_for(office: Office) -> None:
+    own = "Signed in"
+    until(lambda: own in office.owner.get("/search?device=all").text.split("<ol")[-1])
+    assert own not in office.owner.get("/search").text.split("<ol")[-1]
+    assert own in office.owner.get("/search?kind=admin.signin").text.split("<ol")[-1]
+    assert "見積書" in office.owner.get("/search").text
+
+
 def test_times_of_a_search_are_the_viewers(office: Office) -> None:
     def found(start: str) -> bool:
         return (
