@@ -236,6 +236,7 @@ class Agent:
     def _heralds(self) -> None:
         backoff = Backoff()
         beat_at = announce_at = tick_at = status_at = 0.0
+        told: dict[str, str] = {}
         while not self._stopping.is_set():
             now = time.monotonic()
             self._news.clear()
@@ -243,6 +244,9 @@ class Agent:
                 if now >= tick_at:
                     tick_at = now + self._intervals.tick
                     self._tick()
+                    states = {name: one["state"] for name, one in self._collectors.status().items()}
+                    if states != told:  # what is recorded and what not is told now, not at the next minute
+                        told, beat_at = states, now
                 if now >= beat_at:
                     beat_at = now + self._intervals.heartbeat
                     self.policy.check_expiry(self._herald.beat(self._reporter.brief))
