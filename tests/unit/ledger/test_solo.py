@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from pathlib import Path
@@ -182,7 +183,7 @@ def test_a_full_disk_fails_what_waits_and_goes_on_once_there_is_room(ready: Read
     sequencer = SoloSequencer(ready.world.store, ready.world.keys, interval=0)
     pages = db.execute("PRAGMA page_count").fetchone()[0]
     db.execute(f"PRAGMA max_page_count = {pages}")
-    data = ready.agency.tx(*[ready.device.seal(30) for _ in range(20)])
+    data = ready.agency.tx(*[ready.device.seal(text=secrets.token_hex(3_000)) for _ in range(20)])
     for _ in range(2):
         with pytest.raises(StoreFull):
             sequencer.submit(data).result(10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import secrets
 import signal
 import sqlite3
 import subprocess
@@ -120,7 +121,7 @@ def test_a_disk_that_fills_up_during_a_block_leaves_nothing_of_it(world: World) 
     db = world.store._db
     pages = db.execute("PRAGMA page_count").fetchone()[0]
     db.execute(f"PRAGMA max_page_count = {pages + 1}")
-    big = [world.device.seal(40) for _ in range(10)]
+    big = [world.device.seal(text=secrets.token_hex(8_000)) for _ in range(10)]
     before = world.store.state.root()
     for _ in range(2):
         with pytest.raises(StoreFull):
