@@ -19,7 +19,7 @@ from securepc.ledger.state import Refused
 from securepc.ledger.store import Store, StoreError, create_store, open_store
 from securepc.wire.signed import block
 
-BLOCKS = 4
+BLOCKS = 5
 KEYS = MemoryKeys()
 GENESIS = geneses.create(KEYS.block_key().public, START)
 AGENCIES = [Agency(KEYS), Agency(KEYS)]
@@ -52,6 +52,8 @@ def work(folder: Path, acknowledge: Callable[[str], None]) -> None:
         except (StoreError, OSError):
             continue
         try:
+            # The WAL is emptied into the file between blocks too, not only as it is closed.
+            store._db.execute("PRAGMA wal_autocheckpoint = 24")
             for transactions in PLAN[1:]:
                 try:
                     _append(store, transactions, acknowledge)

@@ -14,7 +14,7 @@ from ledger_world import START, sha256
 
 from securepc.ledger import fsck
 from securepc.ledger import genesis as geneses
-from securepc.ledger.keys import KeyStore, create_keys, open_keys
+from securepc.ledger.keys import KekError, KeyStore, create_keys, open_keys
 from securepc.ledger.store import create_store, open_store
 from securepc.wire.keys import SigningKey, seal_to
 
@@ -31,7 +31,7 @@ def work(folder: Path, acknowledge: Callable[[str], None]) -> None:
     for _ in range(2):
         try:
             _work(folder, acknowledge)
-        except (OSError, sqlite3.Error):
+        except (OSError, sqlite3.Error, KekError):
             continue
         return
 
