@@ -43,6 +43,7 @@ class Running:
         if prepare:
             prepare(self.manager)
         listener = socket.create_server(("127.0.0.1", 0))
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port = listener.getsockname()[1]
         self.address = self.manager.address = f"http://127.0.0.1:{self.port}"
         config = uvicorn.Config(

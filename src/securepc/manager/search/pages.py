@@ -74,11 +74,11 @@ def entry(request: Request, manager: Here, caller: Anyone, entry: str) -> Respon
         name = EntryId.parse(entry)
         first = max(1, name.sequence - AROUND)
         around = manager.search.between(caller.log, name.device, first, name.sequence + AROUND)
-        hit = manager.search.entry(caller.log, name)
     except Invalid:
-        hit, around = None, []
+        raise NotFound(N_("There is no such entry.")) from None
     except Damaged:
         raise Mending from None
+    hit = next((other for other in around if other.sequence == name.sequence and other.is_entry), None)
     if hit is None:
         raise NotFound(N_("There is no such entry."))
     if request.query_params.get("seen") is None:
