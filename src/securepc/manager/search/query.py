@@ -224,7 +224,7 @@ def _kinds(kinds: tuple[str, ...], values: dict[str, Any]) -> str:
 
 def _text(text: str, values: dict[str, Any]) -> str:
     """Where text has letters of two cases, a regular expression that matches nothing but it finds it in
-    both: RE2 is faster at that than lowering every row (docs/decisions/0009-search.md)."""
+    both: RE2 is faster at that than lowering every row (docs/decisions/0016-search.md)."""
     folded = rowmaking.fold(text)
     if len(folded) > MAX_TEXT:
         raise Invalid(f"検索する文字は{MAX_TEXT}文字までです", f"text is at most {MAX_TEXT} characters long")

@@ -4,7 +4,7 @@
         shape   {"path":␟,"size":␞}          the same for thousands of rows: costs next to nothing
         words   /home/tanaka/見積.xlsx␟48211   the values: what people search for
 
-Storing the two instead of the JSON and a text to search halves a row (docs/decisions/search.md). In a
+Storing the two instead of the JSON and a text to search halves a row (docs/decisions/0016-search.md). In a
 shape, U+001F stands for a string and U+001E for any other value; words are joined by U+001F.
 """
 
