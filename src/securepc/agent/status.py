@@ -35,7 +35,8 @@ def write(folder: Path, status: dict[str, Any]) -> None:
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """The last status written, None where there is none; `running` and `age` (seconds) are as of now."""
+    """The last status written, None where there is none; `running`, `age` (seconds) and the collectors'
+    states are as of now: one that was ended by force could not write that it no longer collects."""
     try:
         status = msgspec.json.decode(files.read(folder / NAME, _MAX))
         age = time.time() - (folder / NAME).stat().st_mtime
@@ -45,6 +46,9 @@ def read(folder: Path) -> dict[str, Any] | None:
         return None
     status["running"] = is_running(folder)
     status["age"] = round(max(age, 0.0), 1)
+    if not status["running"]:
+        stopped = {"state": "off", "ja": "", "en": ""}
+        status["collectors"] = dict.fromkeys(status.get("collectors", ()), stopped)
     return status
 
 

@@ -43,8 +43,10 @@ def say(ja: str, en: str) -> str:
 
 
 def stop(ja: str, en: str, exit_code: int = EXIT_UNUSABLE) -> NoReturn:
-    """Print one line on stderr and leave."""
-    line = " ".join(say(ja, en).split())
+    """Print one line on stderr and leave. What others wrote in it gives a terminal no orders."""
+    from securepc.verify.words import plain  # only now: `--help` is to be quick
+
+    line = plain(" ".join(say(ja, en).split()))
     click.echo(say("エラー: ", "error: ") + line, err=True)
     raise SystemExit(exit_code)
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,6 +26,7 @@ from securepc.agent.status import AlreadyRunning
 from securepc.agent.trouble import Trouble
 from securepc.cli._errors import UserError, say
 from securepc.cli._home import home_option
+from securepc.verify.words import plain
 from securepc.wire.signed.canonical import Malformed
 
 FOLDER = "agent"
@@ -195,15 +197,27 @@ def _bad_config(error: BadConfig) -> UserError:
     )
 
 
+_COLLECTORS = {
+    "files": ("ファイル", "files"),
+    "processes": ("プログラム", "programs"),
+    "sessions": ("ログオン", "logon"),
+    "network": ("ネットワーク", "network"),
+}
+_STATES = {"running": ("収集中", "running"), "degraded": ("一部制限", "degraded"), "off": ("停止", "off")}
+
+
 def _lines(value: dict[str, Any]) -> str:
     """The status for a person."""
     rows = [(say("端末", "device"), value["device"])]
     running = say("動作中", "running") if value["running"] else say("停止中", "stopped")
+    if not value["running"] and "at" in value:
+        running += say(f"(以下は {_time(value['at'])} 時点)", f" (as of {_time(value['at'])})")
     rows.append((say("状態", "state"), running))
     if "epoch" in value:
         queue = value["queue"]
+        kept = f"{queue['batches']}", f"{queue['bytes'] / 1e6:.1f} MB"
         rows += [
-            (say("記録", "entries"), str(value["durable"])),
+            (say("記録", "entries"), say(f"{value['durable']}件", f"{value['durable']}")),
             (say("封印済み", "sealed"), say(f"{value['sealed']}件", f"{value['sealed']} entries")),
             (
                 say("台帳で確認済み", "on the ledger"),
@@ -211,19 +225,17 @@ def _lines(value: dict[str, Any]) -> str:
             ),
             (
                 say("送信待ち", "to be sent"),
-                say(f"{queue['unsent']}封印", f"{queue['unsent']} batches")
-                + f" ({queue['batches']}, {queue['bytes'] / 1e6:.1f} MB)",
+                say(
+                    f"{queue['unsent']}封印(このPCに保管中: {kept[0]}封印、{kept[1]})",
+                    f"{queue['unsent']} batches (kept on this PC: {kept[0]} batches, {kept[1]})",
+                ),
             ),
             (say("最後の通信", "last contact"), _time(value["last_contact"])),
             (say("ポリシー", "policy"), value["policy"]["version"] or "-"),
         ]
         for name, one in value["collectors"].items():
-            state = {
-                "running": ("収集中", "running"),
-                "degraded": ("一部制限", "degraded"),
-                "off": ("停止", "off"),
-            }
-            rows.append((name, f"{say(*state[one['state']])} {say(one['ja'], one['en'])}".rstrip()))
+            title = say(*_COLLECTORS.get(name, (name, name)))
+            rows.append((title, f"{say(*_STATES[one['state']])} {say(one['ja'], one['en'])}".rstrip()))
         for one in value.get("unrecorded", ()):
             rows.append((say("記録対象外", "not recorded"), say(one["ja"], one["en"])))
         if value["journal"]["trouble"]:
@@ -233,13 +245,14 @@ def _lines(value: dict[str, Any]) -> str:
             rows.append(
                 (say("最後のエラー", "last error"), f"{_time(error['at'])} {say(error['ja'], error['en'])}")
             )
-    return "\n".join(f"{name}: {text}" for name, text in rows)
+    return "\n".join(f"{name}: {plain(text)}" for name, text in rows)
 
 
 def _time(at: int | None) -> str:
+    """In the local zone, which is named."""
     if at is None:
         return "-"
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at / 1e6))
+    return datetime.fromtimestamp(at / 1e6).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def _notify(message: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import unicodedata
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -20,6 +19,7 @@ from securepc.cli._client import Client
 from securepc.cli._errors import language, say
 from securepc.cli._home import home_option
 from securepc.cli._waiting import Waiting, waiting
+from securepc.verify.words import plain
 from securepc.wire import kinds as catalogue
 
 PAGE = 50
@@ -92,9 +92,9 @@ def _table(rows: list[dict[str, Any]], *, heading: bool) -> Table:
     for row in rows:
         table.add_row(
             _times.shown(row["at"]),
-            _plain(row["device_name"] or row["device"][:8]),
-            _plain(row["user"]),
-            _plain(catalogue.title(row["kind"], language())),
+            plain(row["device_name"] or row["device"][:8]),
+            plain(row["user"]),
+            plain(catalogue.title(row["kind"], language())),
             _what(row),
         )
     return table
@@ -108,21 +108,16 @@ def _what(row: dict[str, Any]) -> Text:
     if row["result"] not in ("ok", ""):
         text.append(say(*_RESULTS.get(row["result"], (row["result"],) * 2)) + " ", "red")
     if not isinstance(data, dict):
-        text.append(_plain(row["text"]))
+        text.append(plain(row["text"]))
     elif "path" in data:
-        text.append(_plain(str(data["path"])))
+        text.append(plain(str(data["path"])))
     elif "from" in data and "to" in data:
-        text.append(_plain(f"{data['from']} → {data['to']}"))
+        text.append(plain(f"{data['from']} → {data['to']}"))
     else:
         named = (f"{catalogue.field_title(name, language())}: {value}" for name, value in data.items())
-        text.append(_plain("  ".join(named)))
+        text.append(plain("  ".join(named)))
     text.append(f"  {row['entry'][:SHORT]}{row['entry'][32:]}", "dim")
     return text
 
 
 _RESULTS = {"blocked": ("遮断", "blocked"), "failed": ("失敗", "failed")}
-
-
-def _plain(text: str) -> str:
-    """Without characters that a terminal would obey: a file's name must not be able to give it orders."""
-    return "".join("�" if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in text)

@@ -246,4 +246,5 @@ def plain(text: str) -> str:
     """The text with everything that a terminal could obey, or that reorders or hides text, made visible."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in text)
+    # The full-width space between a family name and a first one is no secret sign.
+    return "".join(c if c.isprintable() or c == "\u3000" else f"\\u{{{ord(c):x}}}" for c in text)

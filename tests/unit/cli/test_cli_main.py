@@ -133,3 +133,12 @@ def test_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECUREPC_HOME", "elsewhere")
     assert _home.resolve() == tmp_path / "elsewhere"
     assert _home.resolve("given") == tmp_path / "given"
+
+
+def test_what_others_wrote_gives_a_terminal_no_orders(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECUREPC_LANG", "en")
+    with pytest.raises(SystemExit):
+        _errors.stop("", "\x1b]0;pwned\x07 said the manager")
+    assert capsys.readouterr().err == "error: \\u{1b}]0;pwned\\u{7} said the manager\n"

@@ -160,6 +160,7 @@ def test_what_a_device_wrote_cannot_steer_a_terminal(case: Case) -> None:
     for lang in ("ja", "en"):
         assert all(line.isprintable() for line in report.valid_text(verdict, lang))
     assert json.loads(report.valid_json(verdict))["entries"][2]["raw"] == "//4="
+    assert plain("山田\u3000太郎\n") == "山田\u3000太郎\\u{a}"
     assert plain("a\x1b\u202eb") == "a\\u{1b}\\u{202e}b"
 
 
