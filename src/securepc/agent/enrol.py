@@ -12,10 +12,12 @@ Killed at any instant, the same command goes on.
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -63,12 +65,14 @@ def enrol(
     machine: Machine,
     *,
     ca_file: Path | None = None,
+    allow_http: bool = False,
     pending: Callable[[], None] = lambda: None,
     wait: Callable[[float], Any] | None = None,
 ) -> Config:
     """Enrol the PC of this folder with a token.
 
     Args:
+        allow_http: talk to another machine without TLS, where a tunnel protects what is sent.
         pending: called once, when an administrator has to approve first.
         wait: waits so many seconds before asking again; None: give up with a `Trouble` "pending".
 
@@ -78,6 +82,8 @@ def enrol(
         Trouble: the manager cannot be reached, refuses, or is not the one that the token names.
     """
     token = enrolment.decode(text)
+    if not (allow_http or _is_protected(token.address)):
+        raise _in_the_clear(token.address)
     files.make_folder(folder)
     if (folder / configs.NAME).exists():
         finish(folder)
@@ -214,6 +220,29 @@ def _keep_policy(folder: Path, frame: object) -> None:
         state.put(ENROLLED, frame.encode("ascii", "replace") if isinstance(frame, str) else b"")
     finally:
         state.close()
+
+
+def _is_protected(address: str) -> bool:
+    """Whether nobody on the network can read along: TLS, or this machine itself."""
+    parts = urlsplit(address)
+    try:
+        return (
+            parts.scheme == "https"
+            or parts.hostname == "localhost"
+            or ipaddress.ip_address(parts.hostname or "").is_loopback
+        )
+    except ValueError:
+        return False
+
+
+def _in_the_clear(address: str) -> Trouble:
+    return Trouble(
+        "in-the-clear",
+        f"{address} は暗号化されていない接続です。https のアドレスを持つトークンを使ってください"
+        "(トンネルで保護している場合は --allow-http を付けてください)。",
+        f"{address} is not encrypted; use a token with an https address (or --allow-http where a tunnel "
+        "protects the connection)",
+    )
 
 
 def _pending() -> Trouble:

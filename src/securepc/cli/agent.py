@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from datetime import datetime
@@ -41,10 +42,18 @@ def command() -> None:
 @command.command()
 @click.argument("token")
 @click.option("--ca-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=None)
+@click.option(
+    "--allow-http", is_flag=True, help="Without TLS, through a tunnel. 暗号化なしの接続を許します。"
+)
 @click.option("--no-wait", is_flag=True, help="Don't wait for approval. 承認を待たずに終了します。")
 @home_option
-def enrol(token: str, ca_file: Path | None, no_wait: bool, home: Path) -> None:
-    """Make this PC a device, with the TOKEN an administrator gave out. 登録トークンでこのPCを登録します。"""
+def enrol(token: str, ca_file: Path | None, allow_http: bool, no_wait: bool, home: Path) -> None:
+    """Make this PC a device, with the TOKEN an administrator gave out (-: read it from standard input).
+
+    登録トークンでこのPCを登録します。
+    """
+    if token == "-":  # noqa: S105 - others can read a command line, not this
+        token = sys.stdin.readline()
 
     def pending() -> None:
         text = say(
@@ -60,6 +69,7 @@ def enrol(token: str, ca_file: Path | None, no_wait: bool, home: Path) -> None:
             token,
             platform.machine(),
             ca_file=ca_file,
+            allow_http=allow_http,
             pending=pending,
             wait=None if no_wait else time.sleep,
         )

@@ -245,6 +245,7 @@ def test_one_folder_has_one_agent_and_one_process_many(manager: Running, pc: Pc,
 def securepc(*arguments: str, home: Path, **more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "securepc", *arguments, "--home", str(home)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -263,8 +264,8 @@ def test_the_command_line_and_the_collectors_of_this_pc(
     assert "まだ登録されていません" in errors
     _, errors = securepc("agent", "enrol", "spc1_nonsense", home=home).communicate(timeout=30)
     assert errors.startswith("エラー: 登録トークンが正しくありません")
-    enrolling = securepc("agent", "enrol", manager.token(), home=home)
-    out, errors = enrolling.communicate(timeout=30)
+    enrolling = securepc("agent", "enrol", "-", home=home)
+    out, errors = enrolling.communicate(manager.token() + "\n", timeout=30)
     assert enrolling.returncode == 0, errors
     assert "登録しました" in out
     rules = manager.manager.policies.rules(manager.log)

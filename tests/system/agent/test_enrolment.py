@@ -195,3 +195,16 @@ def test_interrupted_at_any_instant_it_is_still_one_device(tmp_path: Path, manag
         agent.stop()
     assert agent.policy.counter >= 1
     assert not (folder / NAME).exists()
+
+
+@pytest.mark.parametrize(
+    "address", ["http://manager.example.jp", "http://192.0.2.1:80", "http://[2001:db8::1]"]
+)
+def test_nothing_is_sent_in_the_clear_to_another_machine(
+    tmp_path: Path, manager: Running, address: str
+) -> None:
+    token = enrolment.encode(enrolment.decode(manager.token())._replace(address=address))
+    with pytest.raises(Trouble) as refused:
+        enrol(tmp_path / "pc", token, MACHINE)
+    assert refused.value.code == "in-the-clear"
+    assert not (tmp_path / "pc").exists()
