@@ -293,3 +293,34 @@ def test_pages_that_refresh_themselves_do_not_keep_a_session_alive(
     ahead[0] += 10 * clock.MINUTE
     answer = office.owner.get("/", headers={"HX-Request": "true", "SecurePC-Background": "1"})
     assert answer.status_code == 204 and answer.headers["HX-Redirect"] == "/sign-in"
+
+
+HOSTILE = (
+    b"not json at all \xff\xfe",
+    b'{"kind":"file.create","at":-5,"up":"x"}',
+    b'{"kind":"file.create","at":253402300799999999,"up":1,"boot":"","data":{"path":"last"}}',
+    b'{"kind":"file.create","at":%d,"up":1,"boot":"","data":{"path":"\\ud800","size":1e300}}',
+    b'{"kind":"file.create","at":%d,"up":1,"boot":"","data":{"since":9007199254740991,"ran":-1,"size":-3}}',
+    b'{"kind":"<script>","at":%d,"up":0,"boot":"<b>","user":"<i>","result":"<u>","policy":"<s>","data":{}}',
+    b'{"kind":"","at":%d,"up":1,"boot":"","user":"%%(count)s {{7*7}} %%s","data":{"<em>":["<q>",{"a":1}]}}',
+    b'{"kind":"file.rename","at":%d,"up":1,"boot":"","data":{"from":1,"to":null,"command":{"a":[]}}}',
+    b'{"kind":"x","at":%d,"up":1,"boot":"","data":{"d":' + b"[" * 500 + b"]" * 500 + b"}}",
+    b'{"kind":"x","at":%d,"up":1,"boot":"","data":"no object"}',
+)
+
+
+def test_whatever_a_pc_sends_a_page_comes_of_it(office: Office) -> None:
+    at = now()
+    entries = [each.replace(b"%d", str(at).encode()).replace(b"%%", b"%") for each in HOSTILE]
+    office.pc.send(office.pc.seal_batch(entries))
+    until(lambda: len(office.manager.search.between(HERE, office.pc.handle, 4, 99)) == len(entries))
+    handle = office.pc.handle.hex()
+    for path in (
+        "/",
+        f"/search?device={handle}",
+        *(f"/entries/{handle}.{n}" for n in range(4, 4 + len(entries))),
+    ):
+        answer = office.owner.get(path)
+        assert answer.status_code == 200, (path, answer.text[-300:])
+        for tag in ("<script>", "<em>", "<q>", "<u>", "<s>", "<i>"):
+            assert tag not in answer.text, (path, tag)
