@@ -78,7 +78,7 @@ def _fill(store: Store, keeper: Keeper) -> list[date]:
     making = time.perf_counter() - started
     for number, day in enumerate(days):
         moved = [_moved(rows_, number, day) for rows_ in templates]
-        store.add(LOG, [DayRows(str(day), rows.joined(moved))], number + 1, {})
+        store.add(LOG, [DayRows(str(day), rows.joined(moved))], number, number + 1, {})
         keeper.tidy(everything=True)
     size = sum(file.size for file in store.status(LOG)[0])
     count = PCS * ENTRIES * DAYS

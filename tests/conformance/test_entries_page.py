@@ -26,7 +26,7 @@ def test_the_example_is_what_a_search_gives(tmp_path: Path) -> None:
     source = Source(said["device"], 41, 3, said["leaf"], said["received_at"], 0)
     store = Store(tmp_path)
     (batch,) = of_entries(source, [said["text"].encode()])
-    store.add(LOG, [DayRows("2026-11-23", batch)], said["leaf"] + 1, {})
+    store.add(LOG, [DayRows("2026-11-23", batch)], 0, said["leaf"] + 1, {})
     service = SearchService(store, connect(str(tmp_path / "tmp")), lambda *_: [])
     (hit,) = service.search(LOG, Query(text="見積書"))
     names = {bytes.fromhex(said["device"]): said["device_name"]}

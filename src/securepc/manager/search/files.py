@@ -39,7 +39,7 @@ def write(path: Path, batches: Iterable[pa.RecordBatch], level: int) -> Written 
     Raises:
         OSError: the disk is full, or fails; a partial file is removed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -54,7 +54,7 @@ def write(path: Path, batches: Iterable[pa.RecordBatch], level: int) -> Written 
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folders(path.parent)
+    _sync(path.parent)
     return found._replace(size=path.stat().st_size)
 
 
@@ -69,14 +69,20 @@ def intact(path: Path) -> bool:
     return True
 
 
-def sync_folders(folder: Path) -> None:
-    """Make new names durable, in this folder and the three above, which may be new themselves."""
-    for each in (folder, *list(folder.parents)[:3]):
-        handle = os.open(each, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, durable as the files in it are to be."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True, mode=0o700)
+        _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _write_rows(file: object, batches: Iterable[pa.RecordBatch], level: int) -> Written | None:

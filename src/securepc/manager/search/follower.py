@@ -59,7 +59,7 @@ class SearchFollower:
                 day += rows.of_entries(source, batch.entries)
             sealed[device] = Sealed(header.epoch, header.last)
         new = [DayRows(day, rows.joined(batches)) for day, batches in sorted(days.items()) if batches]
-        self._store.add(log, new, position, sealed)
+        self._store.add(log, new, seen, position, sealed)
 
     def announced(self, lines: Provisional) -> None:
         """Make lines searchable before they are sealed."""

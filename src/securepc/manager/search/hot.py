@@ -14,8 +14,10 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from securepc.manager.search.manifest import Sealed
-from securepc.manager.search.rows import SCHEMA
+from securepc.manager.search.rows import SCHEMA, joined
 
+_PIECES = 16
+"""Announcements of a device that are kept apart; a PC sends one a second, and a query reads them all."""
 MAX_PROVISIONAL = 8_192
 """Provisional rows of a device that are kept: twice the largest batch. More of them wait to be sealed."""
 
@@ -85,7 +87,17 @@ class Hot:
         held = sum(int(each.rows.num_rows) for each in known)
         room = max(0, min(rows.num_rows - skip, MAX_PROVISIONAL - held))
         if room:
-            self._announced[device].append(_Announced(epoch, first + skip, rows.slice(skip, room)))
+            pieces = self._announced[device]
+            pieces.append(_Announced(epoch, first + skip, rows.slice(skip, room)))
+            if len(pieces) > _PIECES:
+                self._announced[device] = _together(pieces)
+
+    def restart(self) -> None:
+        """Everything sealed is to come again from the ledger; what is announced stays."""
+        self.position = self.durable = 0
+        self.days = []
+        self._sealed = {}
+        self._unflushed = {}
 
     def flushed(self, days: Sequence[DayRows], position: int) -> None:
         """These rows, up to this position, are in files now."""
@@ -122,3 +134,15 @@ class Hot:
             self._announced[device] = kept
         else:
             del self._announced[device]
+
+
+def _together(pieces: Sequence[_Announced]) -> list[_Announced]:
+    """The same rows, those that follow each other in an epoch as one piece."""
+    runs: list[list[_Announced]] = []
+    for piece in pieces:
+        last = runs[-1][-1] if runs else None
+        if last is not None and (last.epoch, last.last + 1) == (piece.epoch, piece.first):
+            runs[-1].append(piece)
+        else:
+            runs.append([piece])
+    return [run[0]._replace(rows=joined([piece.rows for piece in run])) for run in runs]

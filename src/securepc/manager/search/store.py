@@ -107,11 +107,14 @@ class Store:
         with self._lock:
             return self._of(log).position
 
-    def add(self, log: bytes, days: Sequence[DayRows], position: int, sealed: Mapping[str, Sealed]) -> None:
-        """Take sealed rows: searchable from now on.
+    def add(
+        self, log: bytes, days: Sequence[DayRows], start: int, position: int, sealed: Mapping[str, Sealed]
+    ) -> None:
+        """Take the sealed rows of leaves [start, position): searchable from now on.
+
+        Nothing is taken where the position is not `start` any more: the files were found damaged meanwhile.
 
         Args:
-            position: the first leaf index that comes after them.
             sealed: how far each of their devices (hex) has sealed.
 
         Raises:
@@ -119,6 +122,8 @@ class Store:
         """
         with self._lock:
             hot = self._of(log)
+            if hot.position != start:
+                return
             if hot.rows > MAX_HOT_ROWS:
                 raise Full("the search follower can't write its rows")
             hot.add(days, position, sealed)
@@ -236,7 +241,7 @@ class Store:
         """Remove all of an agency's rows: the follower starts again from zero."""
         with self._flushing, self._lock:
             self._manifest.forget(log)
-            self._hot.pop(log, None)
+            self._of(log).restart()
             self._doom(self._files.pop(log, ()))
         self._remove_doomed()
 

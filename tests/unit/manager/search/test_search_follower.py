@@ -52,6 +52,23 @@ def test_sealed_rows_are_known_as_sealed_after_a_restart(tmp_path: Path, ledger:
     again.store.close()
 
 
+def test_many_announcements_are_kept_as_few_pieces(searching: Searching, ledger: Ledger) -> None:
+    for first in range(1, 61):
+        searching.announce(first, [file_entry(first)])
+    searching.announce(100, [file_entry(100)])  # after a gap
+    searching.announce(101, [file_entry(101)], epoch=2)
+    for first in range(102, 140):
+        searching.announce(first, [file_entry(first)], epoch=2)
+    with searching.store.view(LOG) as view:
+        assert view.provisional.column("device").num_chunks <= 18
+    numbers = [*range(1, 61), *range(100, 140)]
+    assert sorted(hit.sequence for hit in searching.all()) == numbers
+    ledger.accept([file_entry(n) for n in range(1, 31)])
+    searching.catch_up(ledger)
+    found = {hit.sequence: hit.sealed for hit in searching.all()}
+    assert found == {n: n < 31 for n in (*range(1, 31), *range(101, 140))}  # epoch 1 is over
+
+
 def test_a_device_cannot_fill_the_memory_with_provisional_lines(searching: Searching) -> None:
     searching.announce(1, [file_entry(n) for n in range(9_000)])
     searching.announce(9_001, [file_entry(n) for n in range(9_000)])
@@ -113,8 +130,12 @@ def test_built_again_from_zero_it_answers_the_same(
     fast.follower.follow(LOG, ledger.opened, len(ledger.opened))
     assert slow.all() == fast.all()
     before = slow.all(text="見積_000001")
+    slow.announce(1_000, [file_entry(1_000)], epoch=99)
     slow.store.forget(LOG)
-    assert slow.all() == [] and slow.follower.position(LOG) == 0
+    assert [hit.sequence for hit in slow.all()] == [1_000]  # what is announced is not on the ledger yet
+    assert slow.follower.position(LOG) == 0
+    slow.store.add(LOG, [], 7, 9, {})  # on its way when the files were found damaged
+    assert slow.follower.position(LOG) == 0
     slow.catch_up(ledger, step=7)
     assert slow.all(text="見積_000001") == before == fast.all(text="見積_000001")
     slow.store.close()
