@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import ipaddress
 import socket
 import ssl
 import time
@@ -153,6 +154,17 @@ class Client:
             raise http.client.IncompleteRead(b"".join(parts), answer.length)
         answer.close()  # else http.client takes it for unread, and the connection for busy
         return b"".join(parts)
+
+
+def is_private(address: str) -> bool:
+    """Whether nobody on the way to this address can read what is sent: TLS, or this PC itself."""
+    parts = urlsplit(address)
+    if parts.scheme == "https" or parts.hostname == "localhost":
+        return parts.hostname is not None
+    try:
+        return ipaddress.ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return False
 
 
 def refusal(status: int, body: bytes, retry_after: str | None) -> Trouble:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from securepc.agent.client import Client
+from securepc.agent.client import Client, is_private
 from securepc.agent.config import Config
 from securepc.agent.journal import Journal, Lines
 from securepc.agent.platform.base import Clock
@@ -36,14 +36,17 @@ class Herald:
         self._client = client
         self._clock = clock
         self._announced = 0
+        self._private = is_private(config.address)
 
     def announce(self) -> bool:
         """Send the durable lines of the open epoch that were not sent yet; says whether there were any.
 
+        Not where others could read them: a batch is encrypted, its lines before are not.
+
         Raises:
             Trouble: it did not work; the same lines go up next time, if they are not sealed by then.
         """
-        lines = self._journal.open_lines(self._announced)
+        lines = self._journal.open_lines(self._announced) if self._private else None
         if lines is None:
             return False
         taken, size = 0, 0

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from securepc import __version__
+from securepc.agent.client import is_private
 from securepc.agent.collectors import Collectors
 from securepc.agent.config import Config
 from securepc.agent.journal import Journal
@@ -89,6 +90,7 @@ class Reporter:
             "device": self._config.device.hex(),
             "log": self._config.log.hex(),
             "manager": self._config.address,
+            "private": is_private(self._config.address),
             "boot": view.boot.hex(),
             "epoch": view.epoch,
             "durable": view.durable,

@@ -213,6 +213,10 @@ _COLLECTORS = {
     "sessions": ("ログオン", "logon"),
     "network": ("ネットワーク", "network"),
 }
+_NO_TLS = (
+    "なし。封印前の行は送りません。マネージャーのアドレスを https:// にしてください。",
+    "none, so lines are sent sealed only; give the manager an https:// address",
+)
 _STATES = {"running": ("収集中", "running"), "degraded": ("一部制限", "degraded"), "off": ("停止", "off")}
 
 
@@ -241,6 +245,7 @@ def _lines(value: dict[str, Any]) -> str:
                 ),
             ),
             (say("最後の通信", "last contact"), _time(value["last_contact"])),
+            *([] if value.get("private", True) else [(say("通信の暗号化", "TLS"), say(*_NO_TLS))]),
             (say("ポリシー", "policy"), value["policy"]["version"] or "-"),
         ]
         for name, one in value["collectors"].items():

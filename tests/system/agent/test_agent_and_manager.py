@@ -17,7 +17,7 @@ from middle import Answer, Middle
 from running_agent import MACHINE, OFTEN, event
 from running_manager import Keeper, Running, wait_for
 
-from securepc.agent import platform, status
+from securepc.agent import herald, platform, status
 from securepc.agent.enrol import enrol
 from securepc.agent.service import Agent
 from securepc.agent.status import AlreadyRunning
@@ -100,6 +100,21 @@ def test_lines_are_known_to_the_manager_within_a_second(manager: Running, pc: Pc
     agent.record(event(agent, 77))
     wait_for(lambda: any(b"/home/77" in line for line in ear.heard), 5.0)
     assert time.monotonic() - begin < 5.0
+
+
+def test_lines_do_not_go_out_where_others_could_read_them(
+    manager: Running, pc: Pc, middle: Middle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An `http://` address beyond this PC: what is sealed is encrypted, what is not stays here."""
+    monkeypatch.setattr(herald, "is_private", lambda address: False)
+    agent = pc()
+    agent.start()
+    agent.record(event(agent, 5))
+    wait_for(lambda: agent.status()["last_contact"])
+    assert agent.journal.seal(5.0)
+    wait_for(lambda: agent.uploader.acknowledged == 1)
+    assert not [path for _, path, _ in middle.requests if path.endswith("/provisional")]
+    assert not any(b"/home/5" in body for _, _, body in middle.requests)
 
 
 def test_the_manager_can_ask_for_a_seal(manager: Running, pc: Pc) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from securepc.agent.client import MAX_ANSWER, Client
+from securepc.agent.client import MAX_ANSWER, Client, is_private
 from securepc.agent.trouble import Trouble
 
 
@@ -207,3 +207,22 @@ def test_abort_ends_a_wait_at_once() -> None:
         assert time.monotonic() - begin < 5
         with pytest.raises(Trouble):
             client.request("GET", "/", b"", {})
+
+
+@pytest.mark.parametrize(
+    ("address", "private"),
+    [
+        ("https://manager.example.jp", True),
+        ("http://127.0.0.1:8443", True),
+        ("http://localhost:8443", True),
+        ("http://[::1]:8443", True),
+        ("http://192.0.2.1:8443", False),
+        ("http://manager.example.jp", False),
+        ("http://127.0.0.1.example.jp", False),
+        ("http://localhost.example.jp", False),
+        ("http://127.0.0.1@192.0.2.1/", False),
+        ("", False),
+    ],
+)
+def test_what_others_on_the_way_can_read(address: str, private: bool) -> None:
+    assert is_private(address) is private
