@@ -14,13 +14,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple, TypeVar
 
-from securepc.agent import config
+from securepc.agent import config, status
 from securepc.demo.processes import Children, Died
 
 HOST = "127.0.0.1"
 PORT = 8443
+T = TypeVar("T")
 READY_SECONDS = 90
 """A slow machine's first start; each step has its own end long before."""
 
@@ -103,7 +104,7 @@ class Stage:
         agent, at_home = self.home / "agent", ("--home", str(self.home))
         if not (agent / config.NAME).exists():
             self._run("agent", "securepc", "agent", "enrol", ways["enrolment_token"], *at_home)
-        self._children.start("agent", "-m", "securepc", "agent", "run", *at_home)
+        this_pc = self._children.start("agent", "-m", "securepc", "agent", "run", *at_home)
 
         # 3. the simulated PCs
         if self._simulate:
@@ -116,8 +117,10 @@ class Stage:
         device = config.read(agent).device.hex()
         token = (self.home / "manager/run/token").read_text("ascii")
         query = f"{address}/api/v1/entries?device={device}&limit=1"
-        self._until("this PC's first entry is found", lambda: _get(query, token))
-        first = json.loads((_get(query, token) or b"{}").splitlines()[0])
+        self._until("this PC reports", lambda: _reports(agent, this_pc.pid))
+        # Every search is a record of its own on the ledger, so it is not tried without need.
+        found = self._until("this PC's first entry is found", lambda: _get(query, token), pause=0.5)
+        first = json.loads((found or b"").splitlines()[0])
         facts = Facts(
             console=f"{address}/",
             login=ways["login"],
@@ -187,14 +190,16 @@ class Stage:
             raise Died(name, ran.returncode, (ran.stderr.strip().splitlines() or [""])[-1])
         return ran.stdout
 
-    def _until(self, what: str, done: Callable[[], Any]) -> None:
+    def _until(self, what: str, done: Callable[[], T], pause: float = 0.05) -> T:
+        """Wait until `done` gives something true; gives that."""
         end = time.monotonic() + READY_SECONDS
-        while not done():
+        while not (given := done()):
             self._children.check()
-            if self._interrupted.wait(0.05):
+            if self._interrupted.wait(pause):
                 raise Interrupted
             if time.monotonic() > end:
                 raise NotReady(what)
+        return given
 
 
 def _is_free(port: int) -> bool:
@@ -213,9 +218,15 @@ def _any_free() -> int:
         return int(probe.getsockname()[1])
 
 
-def _get(url: str, token: str = "") -> bytes | None:
+def _reports(agent: Path, pid: int) -> bool:
+    """Whether the agent of this start has talked with the manager."""
+    said = status.read(agent) or {}
+    return said.get("pid") == pid and said.get("last_contact") is not None
+
+
+def _get(url: str, token: str) -> bytes | None:
     """The body of a good answer; None when there is no answer (yet)."""
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})  # noqa: S310
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own address
             return bytes(answer.read())
