@@ -62,8 +62,7 @@ class Reporter:
                 "ja": trouble.ja,
                 "en": trouble.en,
             }
-            if trouble.code == "unreachable":
-                self.reachable = False
+            self.reachable = trouble.code != "unreachable"
 
     def unexpected(self, where: str, error: Exception) -> bool:
         """Something failed that should not; says whether it is the first time."""

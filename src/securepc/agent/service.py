@@ -114,7 +114,14 @@ class Agent:
         ]
         to_upload, to_announce, self._to_listen = self._clients
         self.uploader = Uploader(
-            config, journal.queue, state, session, to_upload, policy, report=recorder.report
+            config,
+            journal.queue,
+            state,
+            session,
+            to_upload,
+            policy,
+            report=recorder.report,
+            heard=lambda: self._reporter.contact(),
         )
         self._herald = Herald(config, journal, state, session, to_announce, clock)
         self._reporter = Reporter(config, journal, self.uploader, policy, self._collectors, clock)
@@ -183,9 +190,6 @@ class Agent:
         """What `agent status` shows."""
         return self._reporter.status()
 
-    def _client(self) -> Client:
-        return Client(self.config.address, ca_file=self.config.ca_file, timeout=self._intervals.timeout)
-
     def _changed(self) -> None:
         self._news.set()
         self._sealed.set()
@@ -209,7 +213,6 @@ class Agent:
             try:
                 more = self.uploader.step()
                 backoff.reset()
-                self._reporter.contact()
                 delay = 0.0 if more else None
             except Trouble as trouble:
                 self._reporter.trouble(trouble)

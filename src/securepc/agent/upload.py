@@ -51,7 +51,7 @@ class Outgoing(NamedTuple):
 
 
 class Uploader:
-    """One attempt at a time; no thread of its own."""
+    """One attempt at a time; no thread of its own. `heard` is called after each receipt that verified."""
 
     def __init__(
         self,

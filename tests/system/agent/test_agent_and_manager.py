@@ -205,6 +205,7 @@ def test_offline_it_goes_on_and_comes_back_by_itself(
         agent.journal.seal(5.0)
     wait_for(lambda: (agent.status()["error"] or {}).get("code") == "unreachable")
     said = agent.status()
+    assert said["last_contact"] is None, "nobody answered yet"
     assert "接続できません" in said["error"]["ja"]
     assert "cannot be reached" in said["error"]["en"]
     assert (said["acknowledged"], said["queue"]["unsent"]) == (0, 20)
