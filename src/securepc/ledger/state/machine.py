@@ -14,7 +14,7 @@ from securepc.ledger.state.registry import Registry
 from securepc.ledger.state.rules import Case
 from securepc.wire.signed import batch as headers
 from securepc.wire.signed import leaf as leaves
-from securepc.wire.signed.block import Item, Transaction
+from securepc.wire.signed.block import Transaction
 from securepc.wire.signed.canonical import Malformed
 
 
@@ -115,8 +115,3 @@ class State:
         if log.log not in self._own:
             self._logs[log.log] = self._own[log.log] = log.copy()
         return self._own[log.log]
-
-
-def single(log: bytes, leaf: bytes) -> Transaction:
-    """The transaction of one leaf that is not a batch."""
-    return Transaction(log, [Item(leaf, b"")])
