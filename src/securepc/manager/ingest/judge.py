@@ -120,7 +120,10 @@ class Judge:
             by_month.setdefault(month_of(item.block_time), []).append(name)
         keys: dict[bytes, bytes] = {}
         for month, members in by_month.items():
-            keys |= self._manager.keys.take(log, month, members)
+            try:
+                keys |= self._manager.keys.take(log, month, members)
+            except KeyError:  # a ledger that is read again from its start comes by months that were destroyed
+                keys |= self._find_keys(log, members)
         return keys
 
     def _find_keys(self, log: bytes, names: list[bytes]) -> dict[bytes, bytes]:

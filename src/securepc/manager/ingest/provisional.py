@@ -19,6 +19,8 @@ from securepc.manager.ingest.opened import Provisional
 
 MAX_DEVICE_LINES = 16_384
 """Lines kept of one device; a batch is sealed long before. More are not taken: those that are here stay."""
+MAX_DEVICE_BYTES = 16 * 1024 * 1024
+"""Bytes of lines kept of one device: 64 times what a batch holds."""
 _SHOWN = 20
 
 _SCHEMA = """
@@ -56,15 +58,15 @@ class ProvisionalStore:
         The first word for a sequence number stands: sending another one later does not undo it.
         """
         with self._lock, self._transaction() as connection:
-            sealed, highest, held = connection.execute(
-                "SELECT (SELECT sequence FROM sealed WHERE device = ?1), max(sequence), count(*) "
-                "FROM lines WHERE device = ?1",
+            sealed, highest, held, size = connection.execute(
+                "SELECT (SELECT sequence FROM sealed WHERE device = ?1), max(sequence), count(*), "
+                "ifnull(sum(length(line)), 0) FROM lines WHERE device = ?1",
                 (lines.device,),
             ).fetchone()
             # Lines come in order, so what is not beyond the highest is a repetition.
             skip = max(max(sealed or 0, highest or 0) + 1 - lines.first, 0)
             new = lines.lines[skip:]
-            if not new or held + len(new) > MAX_DEVICE_LINES:
+            if not new or held + len(new) > MAX_DEVICE_LINES or size + sum(map(len, new)) > MAX_DEVICE_BYTES:
                 return None
             first = lines.first + skip
             connection.executemany(
