@@ -118,6 +118,7 @@ FIELDS: dict[str, Field] = dict(
         _field("detail", "text", "詳細", "Detail"),
         _field("ja", "text", "説明(日本語)", "Sentence (Japanese)"),
         _field("en", "text", "説明(英語)", "Sentence (English)"),
+        _field("lost", "integer", "失われた件数", "Lost"),
         _field("count", "integer", "件数", "Count"),
         _field("counts", "object", "種類別の件数", "Counts by kind"),
         _field("rules", "object", "ルール別の件数", "Counts by rule"),
@@ -135,6 +136,8 @@ FIELDS: dict[str, Field] = dict(
         # the manager's own entries
         _field("account", "text", "アカウント", "Account"),
         _field("role", "text", "役割", "Role"),
+        _field("label", "text", "ラベル", "Label"),
+        _field("approval", "boolean", "承認が必要", "Needs approval"),
         _field("device", "text", "端末", "Device"),
         _field("query", "object", "検索条件", "Query"),
         _field("entries", "integer", "エントリー数", "Entries"),

@@ -310,7 +310,7 @@ def _all() -> tuple[Kind, ...]:
             "collect.gap",
             "収集の欠落",
             "Gap in collection",
-            "collector folder folders count reason first last ja en",
+            "collector folder folders count lost reason first last ja en",
         ),
         kind(
             "collect.suppressed",
@@ -327,8 +327,10 @@ def _all() -> tuple[Kind, ...]:
         kind("admin.view", "エントリーの閲覧", "Viewed an entry", "entry"),
         kind("admin.export", "証跡の書き出し", "Exported evidence", "query entries period"),
         kind("admin.policy", "ポリシーの変更", "Changed a policy", "version previous device"),
-        kind("admin.token", "登録トークンの発行", "Issued an enrolment token", "count expires"),
-        kind("admin.device", "端末の操作", "Device administration", "device action reason"),
+        kind(
+            "admin.token", "登録トークンの発行", "Issued an enrolment token", "count expires label approval"
+        ),
+        kind("admin.device", "端末の操作", "Device administration", "device action reason name"),
         kind("admin.hold", "保全の操作", "Evidence hold", "action period reason"),
         kind("admin.setting", "設定の変更", "Setting changed", "name previous state"),
         # what the manager found
