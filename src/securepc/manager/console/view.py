@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from functools import cache
 from importlib import resources
@@ -26,6 +27,10 @@ from securepc.manager.devices.model import Agency
 from securepc.manager.refusal import N_, Refusal
 from securepc.wire import kinds
 
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
+)
+"""What reorders or hides text: 請求書\\u202efdp.exe must not be read as 請求書exe.pdf. Shown as \\u{202e}."""
 LANGUAGE_COOKIE = "securepc_language"
 FORM_COOKIE = "securepc_form"
 ROLE_NAMES = {"owner": N_("Owner"), "admin": N_("Administrator"), "auditor": N_("Auditor (read only)")}
@@ -111,6 +116,7 @@ def page(
         **values,
     }
     html = environment().get_template(template).render(context)
+    html = _UNSEEN.sub(lambda found: f"\\u{{{ord(found[0]):x}}}", html)
     response = HTMLResponse(
         html, status, {"Content-Language": read.language, "Vary": "Cookie, Accept-Language"}
     )

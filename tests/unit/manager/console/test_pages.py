@@ -324,3 +324,16 @@ def test_whatever_a_pc_sends_a_page_comes_of_it(office: Office) -> None:
         assert answer.status_code == 200, (path, answer.text[-300:])
         for tag in ("<script>", "<em>", "<q>", "<u>", "<s>", "<i>"):
             assert tag not in answer.text, (path, tag)
+
+
+def test_text_that_reorders_or_hides_itself_is_shown_as_it_is(office: Office) -> None:
+    """請求書<U+202E>fdp.exe would be read as 請求書exe.pdf, on any page that shows it."""
+    pc = office.pc
+    pc.send(pc.seal_batch([created("/home/suzuki/請求書\u202efdp.exe", now(), note="a\u200bb\u0007")]))
+    entry = name(pc, 4)
+    until(lambda: office.manager.search.entry(HERE, entry))
+    office.manager.devices.rename(HERE, pc.handle, "営業\u202e10", "", actor="hanako")
+    for path in ("/", "/search", f"/entries/{entry}", "/devices", f"/devices/{pc.handle.hex()}"):
+        page = office.owner.get(path).text
+        assert not {"\u202e", "\u200b", "\x07"} & set(page), path
+        assert "\\u{202e}" in page, path
