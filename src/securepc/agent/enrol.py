@@ -12,19 +12,17 @@ Killed at any instant, the same command goes on.
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from securepc import __version__
 from securepc.agent import config as configs
-from securepc.agent import files
-from securepc.agent.client import Client
+from securepc.agent import files, status
+from securepc.agent.client import Client, is_private
 from securepc.agent.config import Config
 from securepc.agent.journal import ChainKey
 from securepc.agent.platform.base import Machine
@@ -78,16 +76,28 @@ def enrol(
 
     Raises:
         AlreadyEnrolled: this PC is a device already.
+        AlreadyRunning: another enrolment goes on in this folder.
         Malformed: the token is none, or cut short.
         Trouble: the manager cannot be reached, refuses, or is not the one that the token names.
     """
     token = enrolment.decode(text)
-    if not (allow_http or _is_protected(token.address)):
+    if not (allow_http or is_private(token.address)):
         raise _in_the_clear(token.address)
     files.make_folder(folder)
-    if (folder / configs.NAME).exists():
-        finish(folder)
-        raise AlreadyEnrolled(str(folder))
+    _refuse_enrolled(folder)
+    with status.locked(folder):  # two at once would mix their keys
+        _refuse_enrolled(folder)
+        return _enrol(folder, token, machine, ca_file, pending, wait)
+
+
+def _enrol(
+    folder: Path,
+    token: Token,
+    machine: Machine,
+    ca_file: Path | None,
+    pending: Callable[[], None],
+    wait: Callable[[float], Any] | None,
+) -> Config:
     asking = _asking(folder, token)
     client = Client(token.address, ca_file=ca_file)
     body = _body(token, asking, machine)
@@ -106,6 +116,12 @@ def enrol(
         wait(POLL_SECONDS)
     client.close()
     return _accept(folder, token, asking, value, ca_file)
+
+
+def _refuse_enrolled(folder: Path) -> None:
+    if (folder / configs.NAME).exists():
+        finish(folder)
+        raise AlreadyEnrolled(str(folder))
 
 
 def _asking(folder: Path, token: Token) -> _Asking:
@@ -220,19 +236,6 @@ def _keep_policy(folder: Path, frame: object) -> None:
         state.put(ENROLLED, frame.encode("ascii", "replace") if isinstance(frame, str) else b"")
     finally:
         state.close()
-
-
-def _is_protected(address: str) -> bool:
-    """Whether nobody on the network can read along: TLS, or this machine itself."""
-    parts = urlsplit(address)
-    try:
-        return (
-            parts.scheme == "https"
-            or parts.hostname == "localhost"
-            or ipaddress.ip_address(parts.hostname or "").is_loopback
-        )
-    except ValueError:
-        return False
 
 
 def _in_the_clear(address: str) -> Trouble:

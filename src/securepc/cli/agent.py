@@ -73,6 +73,11 @@ def enrol(token: str, ca_file: Path | None, allow_http: bool, no_wait: bool, hom
             pending=pending,
             wait=None if no_wait else time.sleep,
         )
+    except AlreadyRunning:
+        raise UserError(
+            "別の登録またはエージェントがこのフォルダーを使っています。それが終わってから実行してください。",
+            "another enrolment or an agent uses this folder; run it again once that has ended",
+        ) from None
     except AlreadyEnrolled:
         raise UserError(
             f"このPCはすでに登録されています({home / FOLDER})。"

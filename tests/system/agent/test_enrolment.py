@@ -16,6 +16,7 @@ from securepc.agent import config as configs
 from securepc.agent.enrol import NAME, AlreadyEnrolled, enrol
 from securepc.agent.journal import ChainKey
 from securepc.agent.service import Agent, no_collectors
+from securepc.agent.status import AlreadyRunning
 from securepc.agent.trouble import Trouble
 from securepc.wire import enrolment, keys
 from securepc.wire.signed import documents, leaf
@@ -145,6 +146,18 @@ def test_approval_is_waited_for_and_said(tmp_path: Path, manager: Running) -> No
 
     config = enrol(tmp_path / "pc", token, MACHINE, pending=said.set, wait=wait)
     assert config.device == device
+
+
+def test_two_at_once_do_not_mix_their_keys(tmp_path: Path, manager: Running) -> None:
+    token = manager.token(uses=2, approval=True)
+
+    def another(_: float) -> None:
+        with pytest.raises(AlreadyRunning):
+            enrol(tmp_path / "pc", token, MACHINE)
+        device = bytes.fromhex(json.loads((tmp_path / "pc" / NAME).read_text())["device"])
+        assert manager.manager.enrolments.decide(manager.log, device, True, actor="test")
+
+    enrol(tmp_path / "pc", token, MACHINE, wait=another)
 
 
 def test_a_refused_device_is_told(tmp_path: Path, manager: Running) -> None:
