@@ -8,6 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says something about the machine, nothing about the code.
+settings.register_profile("securepc", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("securepc")
 
 HERE = Path(__file__).parent
 left_out: dict[str, list[str]] = {"lab": [], "soak": []}

@@ -14,7 +14,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS = (
     click.option("--from", "start", metavar="TIME", help="Since 2026-11-23, 09:00, 2h (ago). 日時から。"),
     click.option("--to", "end", metavar="TIME", help="Until; a day is included. 日時まで。"),
-    click.option("--device", "devices", metavar="NAME", multiple=True, help="Name or handle. 端末。"),
+    click.option("--device", "devices", metavar="NAME", multiple=True, help="Name or handle. PC。"),
     click.option("--user", metavar="NAME", help="User on the PC. 利用者。"),
     click.option("--kind", "kinds", metavar="KIND", multiple=True, help="file.create, file.* … 種類。"),
     click.option("--result", type=click.Choice(["ok", "blocked", "failed"]), help="Result. 結果。"),

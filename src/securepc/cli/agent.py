@@ -93,7 +93,7 @@ def enrol(token: str, ca_file: Path | None, allow_http: bool, no_wait: bool, hom
         raise UserError(trouble.ja, trouble.en) from None
     click.echo(
         say(
-            f"登録しました(端末 {config.device.hex()})。securepc agent run で記録を開始します。",
+            f"登録しました(PC {config.device.hex()})。securepc agent run で記録を開始します。",
             f"enrolled as device {config.device.hex()}. Start recording with: securepc agent run",
         )
     )
@@ -125,7 +125,7 @@ def run(as_json: bool, home: Path) -> None:
     else:
         click.echo(
             say(
-                f"端末 {device} の記録を開始しました。状態は securepc agent status で確認できます。",
+                f"PC {device} の記録を開始しました。状態は securepc agent status で確認できます。",
                 f"recording as device {device}. See how it is with: securepc agent status",
             )
         )
@@ -227,7 +227,7 @@ _STATES = {"running": ("収集中", "running"), "degraded": ("一部制限", "de
 
 def _lines(value: dict[str, Any]) -> str:
     """The status for a person."""
-    rows = [(say("端末", "device"), value["device"])]
+    rows = [(say("PC", "device"), value["device"])]
     running = say("動作中", "running") if value["running"] else say("停止中", "stopped")
     if not value["running"] and "at" in value:
         running += say(f"(以下は {_time(value['at'])} 時点)", f" (as of {_time(value['at'])})")

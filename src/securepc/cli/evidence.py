@@ -26,7 +26,7 @@ from securepc.cli._waiting import waiting
     "complete",
     metavar="DEVICE FROM TO",
     nargs=3,
-    help="All of a device, between times or numbers. 端末の全件。",
+    help="All of a device, between times or numbers. PCの全件。",
 )
 @_conditions.options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object. JSON で出力。")
@@ -61,7 +61,7 @@ def command(
     if left_out:
         click.echo(
             say(
-                f"注意: 開けないバッチが{left_out}件あり、その中のエントリーは含まれていません。",
+                f"注意: 開けないバッチが{left_out}件あり、その中の記録は含まれていません。",
                 f"note: {left_out} batches can't be opened; their entries are not in the pack.",
             ),
             err=True,
@@ -69,8 +69,8 @@ def command(
     if not_sealed:
         click.echo(
             say(
-                f"注意: まだ封印されていないエントリーが{not_sealed}件あり、含まれていません。"
-                "端末がつながったら、もう一度実行してください。",
+                f"注意: まだ封印されていない記録が{not_sealed}件あり、含まれていません。"
+                "PCがつながったら、もう一度実行してください。",
                 f"note: {not_sealed} entries are not sealed yet and not in the pack; "
                 "run it again once their PCs are online.",
             ),
@@ -93,7 +93,7 @@ def _body(
     given = [bool(entries), query is not None, complete is not None]
     if sum(given) != 1:
         raise UserError(
-            "エントリーの番号、--query(または検索条件)、--range のどれか一つを指定してください。",
+            "記録の番号、--query(または検索条件)、--range のどれか一つを指定してください。",
             "give entries, --query (or conditions), or --range: one of the three.",
         )
     if entries:

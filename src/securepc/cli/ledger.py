@@ -134,7 +134,7 @@ _COUNTS = {
     "bodies": ("本文", "bodies"),
     "dropped": ("期限切れの本文", "expired bodies"),
     "keys": ("バッチの鍵", "keys of batches"),
-    "unreadable_keys": ("端末から壊れて届いた鍵", "keys that came broken from their device"),
+    "unreadable_keys": ("PCから壊れて届いた鍵", "keys that came broken from their device"),
 }
 
 

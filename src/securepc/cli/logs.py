@@ -21,12 +21,15 @@ from securepc.cli._home import home_option
 from securepc.cli._waiting import Waiting, waiting
 from securepc.verify.words import plain
 from securepc.wire import kinds as catalogue
+from securepc.wire.gist import gist
 
 PAGE = 50
 """Rows that a person is shown who does not say how many."""
 SHORT = 8
 """Hex digits of a device that its entries are shown with; `securepc evidence` takes such names as well."""
 _PIECE = 200
+_WIDEST = 160
+"""Characters of an entry that a row of the table shows; --json gives all."""
 
 
 @click.group()
@@ -85,7 +88,7 @@ def _table(rows: list[dict[str, Any]], *, heading: bool) -> Table:
     """Fixed widths, so that one table follows the other as if they were one."""
     table = Table(box=None, expand=True, show_header=heading, padding=(0, 1, 0, 0))
     table.add_column(say("日時", "Time") + f" ({_times.zone()})", width=19, no_wrap=True)
-    table.add_column(say("端末", "Device"), ratio=2, no_wrap=True)
+    table.add_column(say("PC", "Device"), ratio=2, no_wrap=True)
     table.add_column(say("利用者", "User"), ratio=2, no_wrap=True)
     table.add_column(say("種類", "Kind"), ratio=3, no_wrap=True)
     table.add_column(say("内容", "What"), ratio=9, overflow="fold")
@@ -109,15 +112,14 @@ def _what(row: dict[str, Any]) -> Text:
         text.append(say(*_RESULTS.get(row["result"], (row["result"],) * 2)) + " ", "red")
     if not isinstance(data, dict):
         text.append(plain(row["text"]))
-    elif "path" in data:
-        text.append(plain(str(data["path"])))
-    elif "from" in data and "to" in data:
-        text.append(plain(f"{data['from']} → {data['to']}"))
     else:
-        named = (f"{catalogue.field_title(name, language())}: {value}" for name, value in data.items())
-        text.append(plain("  ".join(named)))
+        text.append(_short(plain(gist(data, language()))))
     text.append(f"  {row['entry'][:SHORT]}{row['entry'][32:]}", "dim")
     return text
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
 
 
 _RESULTS = {"blocked": ("遮断", "blocked"), "failed": ("失敗", "failed")}

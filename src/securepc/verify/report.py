@@ -26,7 +26,7 @@ def valid_text(verdict: Verdict, language: str) -> Iterator[str]:
         claimed = ("抜粋", "a selection")
     else:
         span = f"{claim.first}–{claim.last}"
-        claimed = (f"端末 {claim.device.hex()} の {span} の全件", f"all of {span} of {claim.device.hex()}")
+        claimed = (f"PC {claim.device.hex()} の {span} の全件", f"all of {span} of {claim.device.hex()}")
     count = len(verdict.entries)
     yield f"有効です({level})" if ja else f"VALID ({level})"
     rows = [
@@ -40,7 +40,7 @@ def valid_text(verdict: Verdict, language: str) -> Iterator[str]:
             "ログ",
             "log",
             (
-                f"{checkpoint.origin}(葉 {checkpoint.size} 枚)",
+                f"{checkpoint.origin}(リーフ {checkpoint.size} 件)",
                 f"{checkpoint.origin}, {checkpoint.size} leaves",
             ),
         ),

@@ -53,7 +53,7 @@ SENTENCES: dict[str, Sentence] = {
     ),
     "beyond": (
         (
-            "葉 {index} は、チェックポイントが示すログ(サイズ {size})の外にあります。"
+            "リーフ {index} は、チェックポイントが示すログ(サイズ {size})の外にあります。"
             "古いチェックポイントに差し替えられたか、別の証明です。"
         ),
         (
@@ -62,7 +62,7 @@ SENTENCES: dict[str, Sentence] = {
         ),
     ),
     "not-in-log": (
-        "葉 {index} としてログに記録されたものではありません(包含証明が合いません)。",
+        "リーフ {index} としてログに記録されたものではありません(包含証明が合いません)。",
         "This is not what the log has as leaf {index}: the inclusion proof leads elsewhere.",
     ),
     "kind": (
@@ -70,11 +70,11 @@ SENTENCES: dict[str, Sentence] = {
         "It is of another kind: {found} where {expected} is needed. Signatures are good for one context.",
     ),
     "signature": (
-        "葉 {index} の {kind} の署名が、署名すべき鍵のものではありません。内容か署名が変えられています。",
+        "リーフ {index} の {kind} の署名が、署名すべき鍵のものではありません。内容か署名が変えられています。",
         "Leaf {index}, a {kind}, is not signed by the key that must sign it: one of the two was changed.",
     ),
     "key-proof": (
-        "葉 {index} の {kind} の新しい鍵が、その持ち主のものだと確かめられません。",
+        "リーフ {index} の {kind} の新しい鍵が、その持ち主のものだと確かめられません。",
         "Leaf {index}, a {kind}: the holder of the new key did not ask for it.",
     ),
     "leaf-of-other-log": (
@@ -82,35 +82,35 @@ SENTENCES: dict[str, Sentence] = {
         "This {kind} is of another log, {found}.",
     ),
     "leaf-of-other-device": (
-        "この {kind} は別の端末 {found} のものです。",
+        "この {kind} は別のPC {found} のものです。",
         "This {kind} is of another device, {found}.",
     ),
     "no-first-leaf": (
-        "誰が端末を登録できるかを示す、ログの最初の葉がありません。",
+        "誰がPCを登録できるかを示す、ログの最初のリーフがありません。",
         "The first leaf of the log, which says who may register devices, is missing.",
     ),
     "record-not-in-registry": (
-        "端末の記録が、台帳の登録簿に含まれていません。",
+        "PCの記録が、台帳の登録簿に含まれていません。",
         "The ledger's registry does not contain this record of a device.",
     ),
     "record-differs": (
-        "端末 {device} の登録・鍵・失効の履歴が、台帳の登録簿と一致しません。",
+        "PC {device} の登録・鍵・失効の履歴が、台帳の登録簿と一致しません。",
         "The registration, keys or revocation of device {device} differ from the ledger's registry.",
     ),
     "unregistered": (
-        "端末 {device} の登録が証拠にありません。登録されていない端末の記録は認められません。",
+        "PC {device} の登録が証拠にありません。登録されていないPCの記録は認められません。",
         "Device {device} is not registered in this evidence; what it signs proves nothing.",
     ),
     "not-yet": (
-        "端末 {device} は、葉 {index} の時点でまだ登録されていません。",
+        "PC {device} は、リーフ {index} の時点でまだ登録されていません。",
         "Device {device} was not registered yet at leaf {index}.",
     ),
     "revoked": (
-        "端末 {device} は葉 {revoked} で登録を取り消されています。それより後の葉 {index} は認められません。",
+        "PC {device} はリーフ {revoked} で登録を取り消されており、その後のリーフ {index} は認められません。",
         "Device {device} was revoked by leaf {revoked}; leaf {index} came later.",
     ),
     "unknown-key": (
-        "端末 {device} のその時点の鍵ではない鍵(ID {key})で署名されています。",
+        "PC {device} のその時点の鍵ではない鍵(ID {key})で署名されています。",
         "It names a key (id {key}) that was not the key of device {device} at that time.",
     ),
     "twice": ("{kind} が二つあります。", "There are two leaves of the kind {kind}."),
@@ -119,11 +119,11 @@ SENTENCES: dict[str, Sentence] = {
         "The batches are not in the order of the log.",
     ),
     "link": (
-        "端末 {device} のバッチ(エポック {epoch})が、直前のバッチや登録につながっていません。",
+        "PC {device} のバッチ(エポック {epoch})が、直前のバッチや登録につながっていません。",
         "A batch of device {device} (epoch {epoch}) does not continue the batch or registration before it.",
     ),
     "batch-key": (
-        "バッチの鍵が、端末が署名したものと違います。",
+        "バッチの鍵が、PCが署名したものと違います。",
         "The batch's key is not the one the device committed to.",
     ),
     "count": (
@@ -132,14 +132,14 @@ SENTENCES: dict[str, Sentence] = {
     ),
     "entries": (
         (
-            "バッチの操作記録が、端末 {device} が署名したものと違います。"
+            "バッチの操作記録が、PC {device} が署名したものと違います。"
             "内容か順序が変えられたか、入れ替えられています。"
         ),
         "The batch's entries are not those that device {device} signed: one was changed, moved or exchanged.",
     ),
     "entry": (
         (
-            "操作記録 {sequence} が、端末 {device} が署名したものと違います。"
+            "操作記録 {sequence} が、PC {device} が署名したものと違います。"
             "内容、ソルト、位置のいずれかが変えられています。"
         ),
         "Entry {sequence} is not what device {device} signed: its text, its salt or its place was changed.",
@@ -165,7 +165,7 @@ SENTENCES: dict[str, Sentence] = {
         "Entries {first} to {last} are missing from a range that is claimed to be complete.",
     ),
     "missing-batch": (
-        "全件があると主張された範囲の途中で、端末 {device} のバッチが抜けています。",
+        "全件があると主張された範囲の途中で、PC {device} のバッチが抜けています。",
         "A batch of device {device} is missing in the middle of a range that is claimed to be complete.",
     ),
 }
@@ -174,7 +174,7 @@ NOT_CHECKED: dict[str, Sentence] = {
     "block": (
         (
             "ブロックの署名(信頼する genesis.json が与えられていないため)。"
-            "端末の失効が隠されていないことも、台帳のこの署名にかかっています。"
+            "PCの失効が隠されていないことも、台帳のこの署名にかかっています。"
         ),
         (
             "The block's signature, as no genesis.json was given to trust; that no revocation was left out "
@@ -190,11 +190,11 @@ NOT_CHECKED: dict[str, Sentence] = {
         "What came before and after: this is a selection and does not claim to be complete.",
     ),
     "links": (
-        "端末 {device} のバッチ {batches} 個について、直前のバッチとのつながり(証拠に含まれないため)。",
+        "PC {device} のバッチ {batches} 個について、直前のバッチとのつながり(証拠に含まれないため)。",
         "Device {device}: the link of {batches} batch(es) to the one before, which is not in the pack.",
     ),
     "clock": (
-        "端末の時計の正しさ。時刻は端末が署名したものです。",
+        "PCの時計の正しさ。時刻はPCが署名したものです。",
         "Whether the device's clock was right: times are as the device signed them.",
     ),
     "collection": (
@@ -217,11 +217,11 @@ REMARKS: dict[str, Sentence] = {
         "This log continues the log {log}.",
     ),
     "forked": (
-        "端末 {device} の記録が二つに分かれたことが、葉 {index} に記録されています。",
+        "PC {device} の記録が二つに分かれたことが、リーフ {index} に記録されています。",
         "Leaf {index} says that the record of device {device} has forked.",
     ),
     "revoked": (
-        "端末 {device} は、葉 {index} で登録を取り消されています。",
+        "PC {device} は、リーフ {index} で登録を取り消されています。",
         "Device {device} was revoked by leaf {index}.",
     ),
     "redacted": (

@@ -279,7 +279,7 @@ def _all() -> tuple[Kind, ...]:
         kind("policy.applied", "ポリシーの適用", "Policy applied", "version previous expires", urgent=True),
         kind("policy.refused", "ポリシーの拒否", "Policy refused", "version reason", urgent=True),
         kind("policy.expired", "ポリシーの期限切れ", "Policy expired", "version expires", urgent=True),
-        kind("agent.enrolled", "端末の登録", "Enrolled", "name os version", urgent=True),
+        kind("agent.enrolled", "PCの登録", "Enrolled", "name os version", urgent=True),
         kind("agent.start", "エージェントの開始", "Agent started", "version os name"),
         kind("agent.stop", "エージェントの停止", "Agent stopped", "reason", urgent=True),
         kind(
@@ -324,13 +324,13 @@ def _all() -> tuple[Kind, ...]:
         kind("admin.signout", "サインアウト", "Signed out", "account"),
         kind("admin.account", "アカウントの変更", "Account changed", "account role action"),
         kind("admin.search", "ログの検索", "Searched logs", "query entries"),
-        kind("admin.view", "エントリーの閲覧", "Viewed an entry", "entry"),
+        kind("admin.view", "記録の閲覧", "Viewed an entry", "entry"),
         kind("admin.export", "証跡の書き出し", "Exported evidence", "query entries period"),
         kind("admin.policy", "ポリシーの変更", "Changed a policy", "version previous device"),
         kind(
             "admin.token", "登録トークンの発行", "Issued an enrolment token", "count expires label approval"
         ),
-        kind("admin.device", "端末の操作", "Device administration", "device action reason name"),
+        kind("admin.device", "PCの操作", "Device administration", "device action reason name"),
         kind("admin.hold", "保全の操作", "Evidence hold", "action period reason"),
         kind("admin.setting", "設定の変更", "Setting changed", "name previous state"),
         # what the manager found

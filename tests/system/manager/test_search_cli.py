@@ -151,14 +151,14 @@ def test_a_pack_is_made_and_verifies(shell: Shell, device: Device, tmp_path: Pat
     ("arguments", "ja", "en"),
     [
         (["logs", "search", "--from", "いつか"], "日時として読み取れません", "is not a time"),
-        (["logs", "search", "--device", "9号機"], "「9号機」という端末はありません", "no device called"),
+        (["logs", "search", "--device", "9号機"], "「9号機」というPCはありません", "no device called"),
         (["logs", "search", "--limit", "0"], "指定が正しくありません", "limit"),
         (["evidence", "-o", "x.zip"], "どれか一つ", "one of the three"),
-        (["evidence", "zz", "-o", "x.zip"], "<端末>.<連番>", "<device>.<number>"),
+        (["evidence", "zz", "-o", "x.zip"], "<PC>.<連番>", "<device>.<number>"),
         (["evidence", "a" * 32 + ".1", "-o", "x.zip"], "はありません", "There is no entry"),
         (
             ["evidence", "--query", "無いもの", "-o", "x.zip"],
-            "条件に合うエントリーがありません",
+            "条件に合う記録がありません",
             "No entry matches",
         ),
         (["evidence", "--query", "見積_7", "-o", "no/such/x.zip"], "見つかりません", "no such file"),

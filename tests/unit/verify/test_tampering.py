@@ -146,7 +146,7 @@ def test_swapped_registration(story: Story, refused: Refused) -> None:
     one, two = contents.content.devices
     devices = (one._replace(leaves=two.leaves), two)
     contents.content = contents.content._replace(devices=devices)
-    assert "is of another device" in refused(contents, "別の端末")
+    assert "is of another device" in refused(contents, "別のPC")
 
 
 def test_changed_header(story: Story, refused: Refused) -> None:
@@ -197,7 +197,7 @@ def test_leaf_at_another_index(story: Story, refused: Refused) -> None:
     contents = story.tiny.evidence({story.first: [2]})
     batch = contents.batches[0]
     contents.batches[0] = batch._replace(place=batch.place._replace(leaf_index=story.first + 1))
-    assert f"leaf {story.first + 1}: the inclusion proof leads elsewhere" in refused(contents, "葉")
+    assert f"leaf {story.first + 1}: the inclusion proof leads elsewhere" in refused(contents, "リーフ")
 
 
 def test_checkpoint_of_another_log(story: Story, refused: Refused) -> None:
@@ -395,7 +395,7 @@ def test_hidden_rotation(story: Story, refused: Refused) -> None:
 def test_device_that_was_never_registered(story: Story, refused: Refused) -> None:
     contents = story.selection()
     contents.content = contents.content._replace(devices=contents.content.devices[1:])
-    said = refused(contents, "登録されていない端末の記録は認められません")
+    said = refused(contents, "登録されていないPCの記録は認められません")
     assert "is not registered in this evidence" in said
 
 
@@ -416,7 +416,7 @@ def test_registration_by_a_registrar_that_was_replaced(refused: Refused) -> None
     contents = tiny.evidence({index: None})
     assert "a register, is not signed" in refused(contents, "register の署名")
     contents.content = contents.content._replace(registrars=contents.content.registrars[1:])
-    assert "says who may register devices, is missing" in refused(contents, "ログの最初の葉がありません")
+    assert "says who may register devices, is missing" in refused(contents, "ログの最初のリーフがありません")
 
 
 def test_registration_that_is_not_in_the_log(story: Story, refused: Refused) -> None:
@@ -434,7 +434,7 @@ def test_device_that_was_revoked_before(story: Story, refused: Refused) -> None:
     tiny = story.tiny
     revoked = tiny.revoke(story.a)
     index = tiny.seal(story.a, tiny.events(story.a, 2))
-    said = refused(tiny.evidence({index: None}), "登録を取り消されています")
+    said = refused(tiny.evidence({index: None}), "登録を取り消されて")
     assert f"was revoked by leaf {revoked}; leaf {index} came later" in said
 
 

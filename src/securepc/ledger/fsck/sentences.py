@@ -42,7 +42,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "The block's transactions are not in the order of their logs.",
     ),
     "layout": ("取引の区切りが壊れています({detail})。", "The layout of the block is broken ({detail})."),
-    "leaves": ("葉が足りません。", "Leaves are missing."),
+    "leaves": ("リーフが足りません。", "Leaves are missing."),
     "refused": (
         "規則に反する取引です({detail})。",
         "The rules refuse a transaction of the block ({detail}).",
@@ -51,7 +51,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "取引から導かれる状態が、ブロックの記すものと異なります。",
         "The block's transactions lead to another state than it names.",
     ),
-    "stray-body": ("バッチでない葉に本文があります。", "There is a body of what is no batch."),
+    "stray-body": ("バッチでないリーフに本文があります。", "There is a body of what is no batch."),
     "body-missing": (
         "保存期間が終わっていない本文がありません。",
         "A body is missing whose month has not expired.",
@@ -63,7 +63,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "signature": ("チェックポイントの署名を検証できません。", "The checkpoint's signature does not verify."),
     "tile": (
-        "タイルのハッシュがログの葉と一致しません。",
+        "タイルのハッシュがログのリーフと一致しません。",
         "The tile has other hashes than the log's leaves.",
     ),
     "log": (

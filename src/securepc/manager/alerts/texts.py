@@ -9,7 +9,7 @@ from securepc.manager.ingest.refusals import TEXTS
 
 _ALERTS = {
     "tamper": (
-        "封印されたバッチが、先に届いた行と異なります({count}件)。端末の記録が書き換えられた可能性があります。",
+        "封印されたバッチが、先に届いた行と異なります({count}件)。PCの記録が書き換えられた可能性があります。",
         "A sealed batch differs from lines announced before it ({count}). The journal may have been altered.",
     ),
     "unreadable": (
@@ -17,23 +17,23 @@ _ALERTS = {
         "A batch that was accepted does not open (reason: {reason}). It is kept on the ledger.",
     ),
     "altered": (
-        "受け取ったバッチが、端末の記録または先に届いた行と一致しません(理由: {reason})。",
+        "受け取ったバッチが、PCの記録または先に届いた行と一致しません(理由: {reason})。",
         "A batch does not agree with its device's journal or with lines announced before (reason: {reason}).",
     ),
     "silent": (
-        "端末「{name}」から連絡がありません。",
+        "PC「{name}」から連絡がありません。",
         "Nothing has been heard from the device “{name}”.",
     ),
     "clock": (
-        "端末「{name}」の時計が{seconds}秒ずれています。",
+        "PC「{name}」の時計が{seconds}秒ずれています。",
         "The clock of the device “{name}” is off by {seconds} seconds.",
     ),
     "pending": (
-        "端末「{name}」が登録の承認を待っています。",
+        "PC「{name}」が登録の承認を待っています。",
         "The device “{name}” waits for an administrator to approve it.",
     ),
     "ledger-full": (
-        "台帳のディスクに空きがありません。空きができるまで、端末からの受け取りを止めています。",
+        "台帳のディスクに空きがありません。空きができるまで、PCからの受け取りを止めています。",
         "The ledger's disk is full. Nothing is taken from devices until there is room.",
     ),
     "follower": (

@@ -111,15 +111,16 @@ class Reader(NamedTuple):
         raise AssertionError
 
     def duration(self, microseconds: int) -> str:
-        """`1.25 s`, `3 min 20 s`, `2 h 5 min`: in signs that both languages use."""
+        """`1.25秒`, `3分20秒`, `2時間5分`; `1.25 s`, `3 min 20 s`, `2 h 5 min`."""
         sign, rest = ("-" if microseconds < 0 else ""), abs(microseconds)
+        hour, minute, second = ("時間", "分", "秒") if self.language == "ja" else (" h ", " min ", " s")
         if rest < clock.MINUTE:
-            return f"{sign}{rest / clock.SECOND:.2f}".rstrip("0").rstrip(".") + " s"
+            return f"{sign}{rest / clock.SECOND:.2f}".rstrip("0").rstrip(".") + second
         hours, rest = divmod(rest, clock.HOUR)
         minutes, rest = divmod(rest, clock.MINUTE)
         if hours:
-            return f"{sign}{self.number(hours)} h {minutes} min"
-        return f"{sign}{minutes} min {rest // clock.SECOND} s"
+            return f"{sign}{self.number(hours)}{hour}{minutes}{minute}".rstrip()
+        return f"{sign}{minutes}{minute}{rest // clock.SECOND}{second}"
 
     def start_of(self, day: date) -> int:
         """The first microsecond of a day in the viewer's zone."""

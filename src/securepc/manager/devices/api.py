@@ -107,7 +107,7 @@ def rename(device: str, body: Change, manager: Here, caller: Admin) -> DeviceVie
     """Rename a device, or say whose it is."""
     row = _find(manager, caller, device)
     if not body.name.strip():
-        raise ApiError(422, "name", "端末名を入力してください。", "Give the device a name.")
+        raise ApiError(422, "name", "PCの名前を入力してください。", "Give the device a name.")
     manager.devices.rename(caller.log, row.device, body.name, body.user, actor=caller.name)
     return _view(manager, _find(manager, caller, device))
 
@@ -120,7 +120,7 @@ def revoke(device: str, body: Revocation, manager: Here, caller: Admin) -> Devic
         raise ApiError(
             409,
             "state",
-            "登録済みの端末ではないため、失効できません。",
+            "登録済みのPCではないため、失効できません。",
             "Only an enrolled device can be revoked.",
         )
     return _view(manager, _find(manager, caller, device))
@@ -132,7 +132,7 @@ def decide(device: str, body: Decision, manager: Here, caller: Admin) -> DeviceV
     row = _find(manager, caller, device)
     if not manager.enrolments.decide(caller.log, row.device, body.approve, actor=caller.name):
         raise ApiError(
-            409, "state", "承認待ちの端末ではありません。", "This device is not waiting for approval."
+            409, "state", "承認待ちのPCではありません。", "This device is not waiting for approval."
         )
     return _view(manager, _find(manager, caller, device))
 
@@ -140,7 +140,7 @@ def decide(device: str, body: Decision, manager: Here, caller: Admin) -> DeviceV
 def _find(manager: Manager, caller: Caller, device: str) -> Device:
     row = manager.devices.get(caller.log, bytes.fromhex(device)) if documents.handle(device) else None
     if row is None:
-        raise ApiError(404, "device", "その端末はありません。", "There is no such device.")
+        raise ApiError(404, "device", "そのPCはありません。", "There is no such device.")
     return row
 
 

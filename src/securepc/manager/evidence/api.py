@@ -135,7 +135,7 @@ def _range(manager: Manager, caller: Caller, wanted: RangeRequest) -> Range:
 
 def _only(devices: tuple[str, ...]) -> bytes:
     if len(devices) != 1:
-        raise refusal(Invalid("同じ名前の端末が複数あります", "several devices have this name"))
+        raise refusal(Invalid("同じ名前のPCが複数あります", "several devices have this name"))
     return bytes.fromhex(devices[0])
 
 

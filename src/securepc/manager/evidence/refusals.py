@@ -10,7 +10,7 @@ def nothing() -> ApiError:
     return ApiError(
         404,
         "nothing-found",
-        "条件に合うエントリーがありません。検索条件を確かめてください。",
+        "条件に合う記録がありません。検索条件を確かめてください。",
         "No entry matches. Check the conditions.",
     )
 
@@ -20,7 +20,7 @@ def no_such_entry(entry: str) -> ApiError:
     return ApiError(
         404,
         "no-such-entry",
-        f"エントリー {entry} はありません。",
+        f"記録 {entry} はありません。",
         f"There is no entry {entry}.",
         entry=entry,
     )
@@ -31,8 +31,8 @@ def not_sealed(name: str, count: int, seconds: float) -> ApiError:
     return ApiError(
         409,
         "not-sealed",
-        f"端末「{name}」のエントリー{count}件がまだ封印されていません({seconds:.0f}秒待ちました)。"
-        "端末がネットワークにつながっていることを確かめ、しばらくしてからもう一度実行してください。",
+        f"PC「{name}」の記録{count}件がまだ封印されていません({seconds:.0f}秒待ちました)。"
+        "PCがネットワークにつながっていることを確かめ、しばらくしてからもう一度実行してください。",
         f"{count} entries of the device “{name}” are not sealed yet (waited {seconds:.0f} seconds). "
         "Check that the device is online and try again in a while.",
         retry_after=60,
@@ -44,7 +44,7 @@ def never_sealed(name: str, count: int) -> ApiError:
     return ApiError(
         409,
         "not-sealed",
-        f"端末「{name}」は失効しているため、封印されなかったエントリー{count}件は証拠にできません。",
+        f"PC「{name}」は失効しているため、封印されなかった記録{count}件は証拠にできません。",
         f"The device “{name}” is revoked: {count} entries that it did not seal can't be proven.",
     )
 
@@ -54,7 +54,7 @@ def beyond(name: str, last: int) -> ApiError:
     return ApiError(
         404,
         "beyond",
-        f"端末「{name}」から届いているエントリーは {last} 番までです。",
+        f"PC「{name}」から届いている記録は {last} 番までです。",
         f"The entries of the device “{name}” end at number {last}.",
         last=last,
     )
@@ -65,7 +65,7 @@ def expired(entry: str) -> ApiError:
     return ApiError(
         410,
         "expired",
-        f"エントリー {entry} は保管期間が終わり、内容は廃棄されたため、証拠にできません。",
+        f"記録 {entry} は保管期間が終わり、内容は廃棄されたため、証拠にできません。",
         f"Entry {entry} is past its retention: its content was destroyed and can't be disclosed any more.",
         entry=entry,
     )
@@ -76,7 +76,7 @@ def redacted(entry: str) -> ApiError:
     return ApiError(
         410,
         "redacted",
-        f"エントリー {entry} は承認を受けて墨消しされたため、証拠にできません。",
+        f"記録 {entry} は承認を受けて墨消しされたため、証拠にできません。",
         f"Entry {entry} was redacted with approval: it can't be disclosed.",
         entry=entry,
     )
@@ -87,7 +87,7 @@ def unreadable(entry: str, reason: str) -> ApiError:
     return ApiError(
         409,
         "unreadable",
-        f"エントリー {entry} を含むバッチは開けないため、証拠にできません(理由: {reason})。",
+        f"記録 {entry} を含むバッチは開けないため、証拠にできません(理由: {reason})。",
         f"The batch with entry {entry} does not open, so it can't be disclosed (reason: {reason}).",
         entry=entry,
     )

@@ -38,18 +38,18 @@ TEXTS = {
     "signature": _Text(
         401,
         "alert",
-        "要求の署名が端末の鍵と一致しません。",
+        "要求の署名がPCの鍵と一致しません。",
         "The request's signature is not by the device's key.",
     ),
     "replayed": _Text(
         401, "alert", "この要求はすでに一度受け取っています。", "This request was already received once."
     ),
-    "revoked": _Text(403, "notice", "この端末は失効しています。", "This device has been revoked."),
-    "unknown-device": _Text(403, "notice", "この端末は登録されていません。", "This device is not enrolled."),
+    "revoked": _Text(403, "notice", "このPCは失効しています。", "This device has been revoked."),
+    "unknown-device": _Text(403, "notice", "このPCは登録されていません。", "This device is not enrolled."),
     "other-device": _Text(
         403,
         "alert",
-        "別の端末または別の会社のバッチは受け取れません。",
+        "別のPCまたは別の会社のバッチは受け取れません。",
         "Batches of another device or another agency are not taken.",
     ),
     "token-unknown": _Text(
@@ -65,18 +65,18 @@ TEXTS = {
         403, "notice", "この登録トークンは期限切れです。", "This enrolment token has expired."
     ),
     "enrolment-refused": _Text(
-        403, "notice", "この端末の登録は管理者が認めませんでした。", "An administrator refused this device."
+        403, "notice", "このPCの登録は管理者が認めませんでした。", "An administrator refused this device."
     ),
     "device-taken": _Text(
         409,
         "alert",
-        "同じ番号の端末が別の鍵で登録されています。",
+        "同じ番号のPCが別の鍵で登録されています。",
         "A device of this number is enrolled with another key.",
     ),
     "gap": _Text(
         409,
         "notice",
-        "端末の記録の続きではありません。",
+        "PCの記録の続きではありません。",
         "The batch does not continue the device's record.",
     ),
     "fork": _Text(
@@ -89,7 +89,7 @@ TEXTS = {
     "ahead": _Text(
         409,
         "alert",
-        "端末が持つチェックポイントの方が新しく、この台帳にはありません。台帳が古い状態に戻された可能性があります。",
+        "PCが持つチェックポイントの方が新しく、この台帳にはありません。台帳が古い状態に戻された可能性があります。",
         "The device has a checkpoint that this ledger has not reached. The ledger may have been set back.",
     ),
     "slow": _Text(
@@ -107,7 +107,7 @@ TEXTS = {
     "disk-full": _Text(
         503,
         "alert",
-        "マネージャーのディスクに空きがないため、受け取れません。端末側で保管されています。",
+        "マネージャーのディスクに空きがないため、受け取れません。PC側で保管されています。",
         "The manager's disk is full, so nothing is taken. The device keeps it.",
     ),
     "stopping": _Text(503, "", "マネージャーは停止中です。", "The manager is shutting down."),

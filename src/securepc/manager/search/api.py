@@ -116,7 +116,7 @@ def entry(entry: str, manager: Here, caller: Asking) -> Response:
     except Damaged:
         raise _mending() from None
     if hit is None:
-        raise ApiError(404, "no-such-entry", "そのエントリーはありません。", "There is no such entry.")
+        raise ApiError(404, "no-such-entry", "その記録はありません。", "There is no such entry.")
     record(manager, caller, "admin.view", {"entry": str(name)})
     more = {"sequence": hit.sequence, "epoch": hit.epoch, "boot": hit.boot, "up": hit.up}
     line = line_of(hit, names)

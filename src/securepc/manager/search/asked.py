@@ -62,7 +62,7 @@ def entry(text: str, devices: Mapping[bytes, str]) -> EntryId:
     found = [handle.hex() for handle in devices if handle.hex().startswith(short[1])]
     if len(found) != 1:
         raise Invalid(
-            f"{short[1]} で始まる端末は{len(found)}台あります。端末の番号をすべて指定してください",
+            f"{short[1]} で始まるPCは{len(found)}台あります。PCの番号をすべて指定してください",
             f"{len(found)} devices begin with {short[1]}; give all digits",
         )
     return EntryId.parse(f"{found[0]}.{short[2]}")
@@ -129,7 +129,7 @@ def _device(text: str, devices: Mapping[bytes, str]) -> list[str]:
         return [text]
     found = [handle.hex() for handle, name in devices.items() if name.casefold() == text.casefold()]
     if not found:
-        raise Invalid(f"「{text}」という端末はありません", f"there is no device called “{text}”")
+        raise Invalid(f"「{text}」というPCはありません", f"there is no device called “{text}”")
     return found
 
 

@@ -40,7 +40,7 @@ class EntryId(NamedTuple):
         match = _ENTRY.fullmatch(text)
         if match is None or int(match[2]) > MAX_INTEGER:
             raise Invalid(
-                "エントリーの番号は <端末>.<連番> の形で指定してください",
+                "記録の番号は <PC>.<連番> の形で指定してください",
                 "an entry is named <device>.<number>",
             )
         return cls(bytes.fromhex(match[1]), int(match[2]))

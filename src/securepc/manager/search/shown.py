@@ -14,27 +14,11 @@ from securepc.manager.core import Manager
 from securepc.manager.search.model import Hit
 from securepc.wire import kinds
 from securepc.wire.fields import FIELDS
+from securepc.wire.gist import gist
 
 _MAX_LINE = 300
 _MAX_VALUE = 10_000
 _MAX_ITEMS = 200
-_TELLING = (
-    "path",
-    "exe",
-    "folder",
-    "url",
-    "name",
-    "software",
-    "ssid",
-    "interface",
-    "account",
-    "query",
-    "entry",
-    "collector",
-    "version",
-    "detail",
-)
-"""Fields that say what happened without their title, in the order in which the first is taken."""
 OWN_NAME = "マネージャー / Manager"
 """What the manager calls its own device (`setup`): one half of it in each language."""
 
@@ -97,19 +81,7 @@ def names_of(manager: Manager, log: bytes, language: str) -> dict[str, str]:
 def _summary(hit: Hit, data: dict[str, Any] | None, language: str) -> str:
     if data is None:
         return hit.entry.decode("utf-8", "replace")
-    if isinstance(data.get("from"), str) and isinstance(data.get("to"), str):
-        return f"{data['from']} → {data['to']}"
-    command = data.get("command")
-    if isinstance(command, str) and command:
-        return command
-    for name in _TELLING:
-        value = data.get(name)
-        if isinstance(value, str) and value:
-            return value
-    for name, value in data.items():
-        if value not in (None, "", [], {}):
-            return f"{kinds.field_title(name, language)}: {_plain(value)}"
-    return ""
+    return gist(data, language)
 
 
 def fields(data: dict[str, Any], read: Reader, language: str) -> list[Shown]:

@@ -66,7 +66,7 @@ def test_silence_is_an_alert_once_and_ends_with_a_sign_of_life(
     presence.look()
     (alert,) = open_alerts(database)
     assert (alert.code, alert.device, alert.count) == ("silent", DEVICE, 1)
-    assert texts.sentence(alert.code, alert.data)[0] == "端末「営業-01」から連絡がありません。"
+    assert texts.sentence(alert.code, alert.data)[0] == "PC「営業-01」から連絡がありません。"
     presence.seen(DEVICE)
     presence.flush()
     assert open_alerts(database) == []

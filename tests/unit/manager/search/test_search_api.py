@@ -128,6 +128,7 @@ def test_every_search_and_look_is_written_down(app: FastAPI, log: bytes, client:
 
 def test_a_damaged_file_is_said_and_built_again(app: FastAPI, log: bytes, client: TestClient) -> None:
     manager = app.state.manager
+    manager.opener.close()  # the follower is fed by this test alone
     store = manager.search._store
     ledger = Ledger(log)
     ledger.accept([file_entry(n) for n in range(500)])
