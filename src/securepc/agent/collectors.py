@@ -125,7 +125,7 @@ class Collectors:
 def _failure(name: str, error: Exception) -> CollectorStatus:
     why = f"{type(error).__name__}: {error}"
     return CollectorStatus(
-        "degraded",
+        "off",  # whatever it could see: while it does not run, nothing of it is recorded
         f"収集機能「{name}」が動いていません({why})。",
         f"the collector {name} is not running ({why})",
     )

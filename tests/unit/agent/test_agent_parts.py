@@ -117,7 +117,7 @@ def test_one_collectors_failure_is_an_event_and_stops_no_other(
     good.emit(Event("file.create", 1, 1, "", data={"path": "/x"}))
     said = ran.status()
     assert {name: one["state"] for name, one in said.items()} == {
-        "broken": "degraded",
+        "broken": "off",
         "absent": "off",
         "good": "running",
         "part": "degraded",

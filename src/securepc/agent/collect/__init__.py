@@ -20,7 +20,8 @@ Emit = Callable[[Event], None]
 
 class CollectorStatus(NamedTuple):
     """`running`: sees all it is meant to. `degraded`: `ja` and `en` say, in a sentence each, what it
-    cannot see. `off`: not started, by policy or because this PC has nothing of the kind; they say why."""
+    cannot see. `off`: not running, by policy, since this PC has nothing of the kind, or since it failed;
+    they say why."""
 
     state: Literal["running", "degraded", "off"]
     ja: str = ""
