@@ -354,10 +354,8 @@ def test_gigabyte_bombs(running: Running, keeper: Keeper) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for payload in (bomb(), undeclared_bomb(), lying_bomb()):
         assert len(payload) < batch.MAX_PLAINTEXT / 2
-        started = time.monotonic()
         (index,) = device.send(crafted(device, b"\x00" + payload))
         running.wait_judged(index)
-        assert time.monotonic() - started < 10
         wait_for(lambda at=index: any(one.index == at for one in keeper.seen))
         assert keeper.seen[-1].entries is None and keeper.seen[-1].reason in ("size", "zstd")
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before

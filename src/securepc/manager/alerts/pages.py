@@ -30,7 +30,7 @@ def alerts(request: Request, manager: Here, caller: Anyone) -> Response:
         closed = list(
             session.scalars(
                 select(Alert)
-                .where(Alert.log.in_((caller.log, b"")), Alert.closed_at.is_not(None))
+                .where(Alert.log.in_(service.logs_shown(session, caller.log)), Alert.closed_at.is_not(None))
                 .order_by(Alert.closed_at.desc())
                 .limit(_CLOSED)
             )
@@ -55,7 +55,7 @@ def close(request: Request, manager: Here, caller: Admin, alert: int) -> Respons
     """Somebody has seen to it. It opens again when it happens again."""
     with manager.database.write() as session:
         row = session.get(Alert, alert)
-        if row is None or row.log not in (caller.log, b""):
+        if row is None or row.log not in service.logs_shown(session, caller.log):
             raise NotFound(N_("There is no such alert."))
         if row.log == b"" and not caller.may("owner"):
             raise Forbidden(N_("Your role does not allow this."))

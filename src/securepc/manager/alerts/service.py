@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from securepc.manager import clock
 from securepc.manager.alerts.model import Alert
+from securepc.manager.devices.model import Agency
 
 
 def raise_alert(
@@ -59,11 +60,18 @@ def close(session: Session, log: bytes, code: str, device: bytes = b"", by: str 
     )
 
 
+def logs_shown(session: Session, log: bytes) -> tuple[bytes, ...]:
+    """Whose alerts an agency sees: its own, and those of the whole manager only where it runs the manager,
+    as the agency does that was there first. They may name what is no other agency's business."""
+    first = session.scalar(select(Agency.log).order_by(Agency.created_at, Agency.log).limit(1))
+    return (log, b"") if log == first else (log,)
+
+
 def open_alerts(session: Session, log: bytes, limit: int = 200) -> list[Alert]:
-    """What is open for an agency and for the whole manager, latest first."""
+    """What is open for an agency, latest first."""
     query = (
         select(Alert)
-        .where(Alert.log.in_((log, b"")), Alert.closed_at.is_(None))
+        .where(Alert.log.in_(logs_shown(session, log)), Alert.closed_at.is_(None))
         .order_by(Alert.last_at.desc())
         .limit(limit)
     )

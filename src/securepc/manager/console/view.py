@@ -19,6 +19,7 @@ from sqlalchemy import func, select
 from securepc import __version__
 from securepc.manager.accounts import secret
 from securepc.manager.accounts.auth import Caller
+from securepc.manager.alerts import service as alerts
 from securepc.manager.alerts.model import Alert
 from securepc.manager.console import i18n
 from securepc.manager.console.times import DEFAULT_ZONE, Reader
@@ -182,6 +183,10 @@ def _frame(request: Request, caller: Caller) -> Frame:
         opened = session.scalar(
             select(func.count())
             .select_from(Alert)
-            .where(Alert.log.in_((caller.log, b"")), Alert.closed_at.is_(None), Alert.level == "alert")
+            .where(
+                Alert.log.in_(alerts.logs_shown(session, caller.log)),
+                Alert.closed_at.is_(None),
+                Alert.level == "alert",
+            )
         )
     return Frame(name or "", opened or 0)

@@ -226,6 +226,16 @@ def test_alerts_are_shown_and_closed(office: Office) -> None:
     assert post(auditor, "/me", f"/alerts/{rows[HERE]}/close").status_code == 403
 
 
+def test_alerts_of_the_whole_manager_are_for_the_agency_that_runs_it(office: Office) -> None:
+    with office.manager.database.write() as session:
+        alerts.raise_alert(session, b"", "follower", data={"name": "of-the-operator", "error": "x"})
+        row = session.scalars(select(Alert).where(Alert.code == "follower")).one().id
+    assert "of-the-operator" in office.owner.get("/alerts").text
+    stranger = enter(office.app, THERE, "jiro")
+    assert "of-the-operator" not in stranger.get("/alerts").text
+    assert post(stranger, "/alerts", f"/alerts/{row}/close").status_code == 404
+
+
 def test_another_agency_sees_none_of_it(office: Office) -> None:
     stranger = enter(office.app, THERE, "jiro")
     handle = office.pc.handle.hex()
