@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -150,10 +151,9 @@ def _ready(manager: Manager, as_json: bool) -> None:
     """Say where the console is, and how the first administrator gets in."""
     address = (manager.home.run / "address").read_text("ascii")
     agencies = manager.devices.agencies()
-    links = {log: serve.link(manager.database, log) for log in agencies}
     if as_json:
         first = agencies[0]
-        path = links[first]
+        path = serve.link(manager.database, first)
         _print(
             {
                 "address": address,
@@ -165,7 +165,13 @@ def _ready(manager: Manager, as_json: bool) -> None:
         )
         return
     click.echo(say(f"コンソール: {address}", f"Console: {address}"))
-    for log, path in links.items():
+    if not sys.stdout.isatty():
+        # What a service prints is kept in the system's journal: no place for a way in.
+        how = f"securepc manager link --home {manager.home.root}"
+        click.echo(say(f"サインイン用のリンク: {how}", f"For a sign-in link: {how}"))
+        return
+    for log in agencies:
+        path = serve.link(manager.database, log)
         agency = manager.devices.agency(log)
         if path and agency:
             note = say("最初の管理者の入口(一度だけ)", "first administrator's way in, once")
