@@ -15,7 +15,7 @@ from securepc.wire.event import Event
 
 _log = logging.getLogger(__name__)
 RETRY = 60.0
-"""Seconds after which a collector that failed to start is tried again."""
+"""Seconds after which a collector that failed, at the start or later, is tried again."""
 START_WITHIN = 30.0
 STOP_WITHIN = 10.0
 """Seconds that starting and stopping all of them may take before the agent goes on without waiting."""
@@ -42,13 +42,24 @@ class Collectors:
     def retry(self) -> None:
         """Try again what failed a while ago. Call now and then."""
         now = time.monotonic()
+        crashed = [one for one in self._collectors if self._crashed(one)]
         with self._lock:
+            for one in crashed:
+                self._failed.setdefault(one.name, (one.status(), now + RETRY))
             due = [name for name, (_, at) in self._failed.items() if at <= now]
             for name in due:
                 self._failed[name] = (self._failed[name][0], now + RETRY)
         for one in self._collectors:
             if one.name in due:
+                if one in crashed:
+                    self._stop(one)
                 self._start(one)
+
+    def _crashed(self, one: Collector) -> bool:
+        try:
+            return one.status().crashed
+        except Exception:
+            return False
 
     def status(self) -> dict[str, dict[str, str]]:
         """What each of them says: name → state, ja, en."""

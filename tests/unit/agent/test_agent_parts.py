@@ -139,6 +139,25 @@ def test_one_collectors_failure_is_an_event_and_stops_no_other(
     assert len(Opened(tmp_path).of_kind("file.create")) == 1
 
 
+def test_a_collector_whose_thread_failed_is_started_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "RETRY", 0.0)
+    made, journal = recorder(tmp_path)
+    fragile = Fake("fragile")
+    ran = Collectors([fragile], made)
+    ran.start()
+    fragile.said, fragile.emit = CollectorStatus("off", "止。", "Off.", crashed=True), None
+    ran.retry()
+    assert fragile.stopped and fragile.emit is not None
+    fragile.said = CollectorStatus("running")
+    assert ran.status()["fragile"]["state"] == "running"
+    fragile.emit = None
+    ran.retry()  # what runs is left alone
+    assert fragile.emit is None
+    journal.stop()
+
+
 def test_a_collector_that_hangs_does_not_hold_the_agent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

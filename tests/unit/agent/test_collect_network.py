@@ -50,6 +50,26 @@ class Script:
         self.changed.set()
 
 
+def test_a_thread_that_fails_is_said_recorded_and_can_be_started_anew(
+    context: Context, gathered: Gathered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Script(DOWN)
+    collector = NetworkCollector(context, lambda: script)
+    monkeypatch.setattr(script, "look", lambda: 1 / 0)
+    collector.start(gathered.emit)
+    gathered.until(lambda g: g.of("agent.error"))
+    assert collector.status().state == "off" and collector.status().crashed
+    collector.stop()
+    monkeypatch.undo()
+    collector.start(gathered.emit)
+    try:
+        script.set(UP)
+        gathered.until(lambda g: g.of("network.up"))
+        assert collector.status().state == "running" and not collector.status().crashed
+    finally:
+        collector.stop()
+
+
 def test_each_change_is_told_once(
     context: Context, gathered: Gathered, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,8 @@ class CollectorStatus(NamedTuple):
     state: Literal["running", "degraded", "off"]
     ja: str = ""
     en: str = ""
+    crashed: bool = False
+    """Off since its own thread failed: it is started anew after a while."""
 
 
 RUNNING = CollectorStatus("running")
@@ -79,3 +81,13 @@ class Context(NamedTuple):
             result=result,
             data=data or {},
         )
+
+
+def crash(context: Context, ja: str, en: str, error: Exception) -> tuple[CollectorStatus, Event]:
+    """What a collector says and records when its thread fails. `ja`, `en`: what it collects."""
+    detail = f"{type(error).__name__}: {error}"
+    status = CollectorStatus(
+        "off", f"異常により停止しました({detail})。", f"Failed ({detail}).", crashed=True
+    )
+    data = {"detail": detail, "ja": f"{ja}の収集が停止しました。", "en": f"Collecting {en} has failed."}
+    return status, context.event("agent.error", data)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from securepc.agent.collect import RUNNING, CollectorStatus, Context, Emit
+from securepc.agent.collect import RUNNING, CollectorStatus, Context, Emit, crash
 from securepc.agent.collect.changes import By, Change, Lost, Report, Unwatched, Watcher
 from securepc.agent.collect.holding import Holding, Settled
 from securepc.agent.collect.names import raw_of, text_of
@@ -147,16 +147,8 @@ class FilesCollector:
         try:
             self._follow()
         except Exception as error:
-            detail = f"{type(error).__name__}: {error}"
-            self._status = CollectorStatus(
-                "off", f"異常により停止しました({detail})。", f"Failed ({detail})."
-            )
-            data = {
-                "detail": detail,
-                "ja": "ファイルの収集が停止しました。",
-                "en": "Collecting files has failed.",
-            }
-            self._emit(self._context.event("agent.error", data))
+            self._status, event = crash(self._context, "ファイル", "files", error)
+            self._emit(event)
 
     def _follow(self) -> None:
         while not self._stop.is_set():

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
-from securepc.agent.collect import RUNNING, CollectorStatus, Context, Emit
+from securepc.agent.collect import RUNNING, CollectorStatus, Context, Emit, crash
 from securepc.wire.event import Event
 from securepc.wire.policy import read_rules
 
@@ -122,16 +122,8 @@ class NetworkCollector:
         try:
             self._follow()
         except Exception as error:
-            detail = f"{type(error).__name__}: {error}"
-            self._status = CollectorStatus(
-                "off", f"異常により停止しました({detail})。", f"Failed ({detail})."
-            )
-            data = {
-                "detail": detail,
-                "ja": "ネットワークの収集が停止しました。",
-                "en": "Collecting networks has failed.",
-            }
-            self._emit(self._context.event("agent.error", data))
+            self._status, event = crash(self._context, "ネットワーク", "networks", error)
+            self._emit(event)
 
     def _follow(self) -> None:
         lookout = self._lookout

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from securepc.agent.collect import RUNNING, CollectorStatus, Context, Emit
+from securepc.agent.collect import RUNNING, CollectorStatus, Context, Emit, crash
 from securepc.agent.collect.masking import mask
 from securepc.agent.platform.base import Unsupported
 from securepc.wire.event import Event
@@ -181,16 +181,8 @@ class ProcessesCollector:
         try:
             body()
         except Exception as error:
-            detail = f"{type(error).__name__}: {error}"
-            self._status = CollectorStatus(
-                "off", f"異常により停止しました({detail})。", f"Failed ({detail})."
-            )
-            data = {
-                "detail": detail,
-                "ja": "プログラムの収集が停止しました。",
-                "en": "Collecting programs has failed.",
-            }
-            self._emit(self._context.event("agent.error", data))
+            self._status, event = crash(self._context, "プログラム", "programs", error)
+            self._emit(event)
 
     def _observe(self) -> None:
         clock = self._context.clock

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from securepc.agent import files
-from securepc.agent.collect import RUNNING, CollectorStatus, Context, Emit
+from securepc.agent.collect import RUNNING, CollectorStatus, Context, Emit, crash
 from securepc.wire.event import Event
 from securepc.wire.policy import read_rules
 
@@ -107,16 +107,8 @@ class SessionsCollector:
             while not self._stop.wait(self._every):
                 self._look()
         except Exception as error:
-            detail = f"{type(error).__name__}: {error}"
-            self._status = CollectorStatus(
-                "off", f"異常により停止しました({detail})。", f"Failed ({detail})."
-            )
-            data = {
-                "detail": detail,
-                "ja": "ログオンの収集が停止しました。",
-                "en": "Collecting logons has failed.",
-            }
-            self._emit(self._context.event("agent.error", data))
+            self._status, event = crash(self._context, "ログオン", "logons", error)
+            self._emit(event)
 
     def _look(self) -> None:
         if not read_rules(self._context.rules()).collect.sessions.on:
