@@ -96,11 +96,13 @@ def _provisional(lines: Lines, count: int) -> bytes:
     )
 
 
-def listen(session: Session, client: Client, counter: int) -> tuple[object, bool]:
+def listen(session: Session, client: Client, version: tuple[int, int]) -> tuple[object, bool]:
     """Wait up to 25 s for what the manager has to say: (a newer policy's frame or None, seal now?).
 
     Raises:
         Trouble: it did not work.
     """
-    answer = read_object(session.call(client, "GET", f"wait?counter={counter}", wait=30.0), "wait")
+    epoch, counter = version
+    path = f"wait?epoch={epoch}&counter={counter}"
+    answer = read_object(session.call(client, "GET", path, wait=30.0), "wait")
     return answer.get("policy"), answer.get("seal") is True

@@ -57,10 +57,10 @@ class PolicyHolder:
         return policy.name if policy else ""
 
     @property
-    def counter(self) -> int:
-        """What a newer policy must exceed."""
+    def version(self) -> tuple[int, int]:
+        """(epoch, counter) that a newer policy must exceed."""
         policy = self._policy
-        return policy.counter if policy else 0
+        return policy.version if policy else (0, 0)
 
     @property
     def expires(self) -> int | None:

@@ -289,7 +289,7 @@ class Agent:
         while not self._stopping.is_set():
             begin = time.monotonic()
             try:
-                policy, seal = herald.listen(self._session, self._to_listen, self.policy.counter)
+                policy, seal = herald.listen(self._session, self._to_listen, self.policy.version)
                 self._reporter.contact()
                 backoff.reset()
                 useful = policy is not None and self.policy.offer(policy)

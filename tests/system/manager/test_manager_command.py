@@ -125,7 +125,9 @@ def test_links_and_tokens(tmp_path: Path) -> None:
         device.send(device.seal_batch([b"x"]))
         # SIGTERM while a device waits for orders: it is let go, not waited for.
         answers: list[object] = []
-        waiting = threading.Thread(target=lambda: answers.append(device.call("GET", "wait?counter=9").json()))
+        waiting = threading.Thread(
+            target=lambda: answers.append(device.call("GET", "wait?epoch=9&counter=9").json())
+        )
         waiting.start()
         time.sleep(0.5)
         stopped = time.monotonic()

@@ -120,9 +120,12 @@ async def heartbeat(request: Request, manager: Here) -> dict[str, Any]:
 
 @router.get("/wait")
 async def wait(
-    request: Request, manager: Here, counter: Annotated[int, Query(ge=0, le=MAX_INTEGER)] = 0
+    request: Request,
+    manager: Here,
+    counter: Annotated[int, Query(ge=0, le=MAX_INTEGER)] = 0,
+    epoch: Annotated[int, Query(ge=0, le=MAX_INTEGER)] = 0,
 ) -> dict[str, Any]:
     """A newer policy or an order to seal, at once or when there is one."""
     sender, _ = await _receive(manager, request, SMALL)
     manager.presence.seen(sender.device)
-    return await manager.ingest.wait(sender, counter)
+    return await manager.ingest.wait(sender, (epoch, counter))

@@ -130,15 +130,18 @@ class Ingest:
         )
         return frame
 
-    async def wait(self, sender: Sender, counter: int, seconds: float = WAIT_SECONDS) -> dict[str, Any]:
-        """What there is for a device: a policy newer than `counter`, an order to seal; waits for either."""
+    async def wait(
+        self, sender: Sender, version: tuple[int, int], seconds: float = WAIT_SECONDS
+    ) -> dict[str, Any]:
+        """What there is for a device: a policy newer than `version` (epoch, counter), an order to seal; waits
+        for either."""
         until = time.monotonic() + seconds
         event = self.orders.join(sender.device)
         try:
             while True:
                 event.clear()
                 found = await asyncio.to_thread(self._manager.policies.current, sender.log, sender.device)
-                newer = found is not None and found.counter > counter
+                newer = found is not None and (found.epoch, found.counter) > version
                 seal = self.orders.take_seal(sender.device)
                 left = until - time.monotonic()
                 if newer or seal or left <= 0 or self.orders.stopping:
