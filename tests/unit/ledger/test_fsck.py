@@ -183,7 +183,7 @@ EDITS: dict[str, tuple[str, str]] = {
     "a start": ("first", "UPDATE blocks SET first = first + 1 WHERE height = 5"),
     "a signature": (
         "block",
-        "UPDATE blocks SET leaf = CAST(substr(leaf, 1, 209) || x'00' AS BLOB) WHERE height = 5",
+        "UPDATE blocks SET leaf = CAST(substr(leaf, 1, 209) || x'ff' AS BLOB) WHERE height = 5",
     ),
     "the head": ("head", "UPDATE meta SET value = zeroblob(32) WHERE name = 'head'"),
     "a value": ("values", "INSERT INTO meta VALUES ('more', x'00')"),
