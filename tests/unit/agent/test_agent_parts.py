@@ -274,7 +274,7 @@ def test_policies_only_ever_rise_and_are_kept(tmp_path: Path) -> None:
     told: list[tuple[str, dict[str, Any]]] = []
     state = State(tmp_path)
     holder = PolicyHolder(CONFIG, state, lambda kind, data: told.append((kind, data)))
-    assert (holder.name, holder.counter, holder.raw()) == ("", 0, {})
+    assert (holder.name, holder.version, holder.raw()) == ("", (0, 0), {})
     assert holder.rules.seal.entries == 500
     assert holder.offer(policy(1, 4, rules={"seal": {"entries": 7}, "unknown": [1]}))
     raw = holder.raw()
