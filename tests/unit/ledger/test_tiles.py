@@ -6,20 +6,13 @@ import struct
 from pathlib import Path
 
 import pytest
+import shared_vectors
 from ledger_world import START, Agency, Device, World
 
 from securepc.ledger import chain, merkle
 from securepc.ledger.merkle import Frontier
 from securepc.ledger.state import LogState, Registry
 from securepc.ledger.store import tiles
-
-
-def vectors() -> Path:
-    for folder in Path(__file__).resolve().parents:
-        found = folder / "shared" / "vectors" / "tessera-log" / "log"
-        if found.is_dir():
-            return found
-    pytest.skip("shared/vectors is not beside the repository")
 
 
 def bundle(data: bytes) -> list[bytes]:
@@ -32,7 +25,7 @@ def bundle(data: bytes) -> list[bytes]:
 
 
 def test_a_log_of_another_implementation_grows_the_same_tiles() -> None:
-    folder = vectors() / "tile"
+    folder = shared_vectors.folder("tessera-log") / "log" / "tile"
     log = LogState(bytes(16), Frontier(), Registry())
     for size in range(1, 16):
         entries = bundle((folder / "entries" / "000.p" / str(size)).read_bytes())
