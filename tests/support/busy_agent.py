@@ -10,12 +10,14 @@ from pathlib import Path
 
 from running_agent import MACHINE, OFTEN, QUICK, event
 
-from securepc.agent.service import Agent, no_collectors
+from securepc.agent.service import Agent, no_collectors, no_doors
 
 
 def main(folder: Path, number: int) -> None:
     limits = QUICK._replace(seal_entries=40, seal=1.0)
-    agent = Agent(folder, collectors=no_collectors, machine=MACHINE, limits=limits, intervals=OFTEN)
+    agent = Agent(
+        folder, collectors=no_collectors, doors=no_doors, machine=MACHINE, limits=limits, intervals=OFTEN
+    )
     agent.start()
     print("ready", flush=True)
     while True:

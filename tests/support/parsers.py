@@ -109,6 +109,7 @@ def example_document(kind: str) -> dict[str, Any]:
     samples: list[Any] = [
         *(0, None, "2026-11", "2026-11-23", digest("h").hex()[:32], {}, [], "text"),
         *(b64encode(digest("hash")), b64encode(digest("a") + digest("b"))),
+        *("read", {"kind": "usb", "vendor": "0951", "product": "", "serial": "S1"}),
         {"log": digest("h").hex()[:32], "size": 1, "root": b64encode(digest("r"))},
     ]
     fields = documents.KINDS[kind]

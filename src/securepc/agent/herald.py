@@ -6,7 +6,7 @@ Both are best effort: nothing is acknowledged by them, and what does not get thr
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -96,13 +96,21 @@ def _provisional(lines: Lines, count: int) -> bytes:
     )
 
 
-def listen(session: Session, client: Client, version: tuple[int, int]) -> tuple[object, bool]:
-    """Wait up to 25 s for what the manager has to say: (a newer policy's frame or None, seal now?).
+class News(NamedTuple):
+    """What the manager had to say: a newer policy's frame or None, orders' frames, whether to seal now."""
+
+    policy: object
+    orders: object
+    seal: bool
+
+
+def listen(session: Session, client: Client, version: tuple[int, int], taken: int) -> News:
+    """Wait up to 25 s for what the manager has to say to a PC that has this policy and these orders.
 
     Raises:
         Trouble: it did not work.
     """
     epoch, counter = version
-    path = f"wait?epoch={epoch}&counter={counter}"
+    path = f"wait?epoch={epoch}&counter={counter}&taken={taken}"
     answer = read_object(session.call(client, "GET", path, wait=30.0), "wait")
-    return answer.get("policy"), answer.get("seal") is True
+    return News(answer.get("policy"), answer.get("orders"), answer.get("seal") is True)

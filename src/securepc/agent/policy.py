@@ -68,6 +68,12 @@ class PolicyHolder:
         policy = self._policy
         return policy.expires if policy else None
 
+    def expired(self, now: int) -> bool:
+        """Whether the policy in force has expired by `now` (microseconds UTC): its openings no longer
+        hold."""
+        policy = self._policy
+        return policy is not None and now >= policy.expires
+
     def offer(self, frame: object) -> bool:
         """Take a policy that the manager offers, if it may be; says whether it did.
 

@@ -12,6 +12,7 @@ from securepc import __version__
 from securepc.agent.client import is_private
 from securepc.agent.collectors import Collectors
 from securepc.agent.config import Config
+from securepc.agent.enforce.doors import Doors
 from securepc.agent.journal import Journal
 from securepc.agent.platform.base import Clock
 from securepc.agent.policy import PolicyHolder
@@ -33,6 +34,7 @@ class Reporter:
         uploader: Uploader,
         policy: PolicyHolder,
         collectors: Collectors,
+        doors: Doors,
         clock: Clock,
     ) -> None:
         self._config = config
@@ -40,12 +42,19 @@ class Reporter:
         self._uploader = uploader
         self._policy = policy
         self._collectors = collectors
+        self._doors = doors
         self._clock = clock
         self._lock = threading.Lock()
         self._last_contact: int | None = None
         self._error: dict[str, Any] | None = None
         self._seen: set[str] = set()
         self.reachable = True
+
+    @property
+    def last_contact(self) -> int | None:
+        """When the manager last answered (microseconds UTC by this PC's clock), None since the start."""
+        with self._lock:
+            return self._last_contact
 
     def contact(self) -> None:
         """The manager has just answered as it should."""
@@ -110,20 +119,22 @@ class Reporter:
             "error": error,
             "policy": {"version": self._policy.name, "expires": self._policy.expires},
             "collectors": self._collectors.status(),
+            "doors": self._doors.status(),
             "unrecorded": [sentence._asdict() for sentence in unrecorded(self._policy.rules)],
         }
 
     def brief(self) -> dict[str, Any]:
         """What a heartbeat carries: the same without what the manager knows; at most 8 KiB."""
         full = self.status()
-        kept = ("version", "acknowledged", "queue", "journal", "policy", "collectors")
+        kept = ("version", "acknowledged", "queue", "journal", "policy", "collectors", "doors")
         brief = {name: full[name] for name in kept}
         brief["error"] = full["error"] if self._current(full) else None
         for longest in (300, 100, 0):
-            for one in (brief["error"] or {}, *brief["collectors"].values()):
+            for one in (brief["error"] or {}, *brief["collectors"].values(), *brief["doors"].values()):
                 one |= {name: one[name][:longest] for name in ("ja", "en") if name in one}
             if len(msgspec.json.encode(brief)) <= _MAX_BRIEF:
-                break
+                return brief
+        brief["doors"] = {name: {"state": one["state"]} for name, one in brief["doors"].items()}
         return brief
 
     @staticmethod

@@ -24,6 +24,8 @@ from securepc.agent.client import Client
 from securepc.agent.clockwatch import ClockWatch
 from securepc.agent.collect import Collector, Context
 from securepc.agent.collectors import Collectors
+from securepc.agent.enforce import Enforcer
+from securepc.agent.guard import Guard, MakeEnforcers
 from securepc.agent.herald import Herald
 from securepc.agent.journal import Identity, Journal, Limits
 from securepc.agent.platform.base import Clock
@@ -55,7 +57,8 @@ class Intervals(NamedTuple):
 class Agent:
     """One device's agent in its folder (`HOME/agent`).
 
-    `collectors` makes the collectors; None means those of this operating system, `no_collectors` none.
+    `collectors` makes the collectors, `doors` the enforcers; None means those of this operating system,
+    `no_collectors` and `no_doors` none.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Agent:
         *,
         clock: Clock | None = None,
         collectors: MakeCollectors | None = None,
+        doors: MakeEnforcers | None = None,
         machine: platform.Machine | None = None,
         limits: Limits | None = None,
         intervals: Intervals | None = None,
@@ -90,10 +94,11 @@ class Agent:
             enrol.finish(folder)
             self._state = State(folder)
             opened.callback(self._state.close)
-            self._assemble(configs.read_key(folder), collectors or platform.collectors)
+            key = configs.read_key(folder)
+            self._assemble(key, collectors or platform.collectors, doors or platform.doors)
             self._resources = opened.pop_all()
 
-    def _assemble(self, key: SigningKey, collectors: MakeCollectors) -> None:
+    def _assemble(self, key: SigningKey, collectors: MakeCollectors, doors: MakeEnforcers) -> None:
         config, clock, state = self.config, self.clock, self._state
         recorder = self._recorder = Recorder(clock)
         policy = self.policy = PolicyHolder(config, state, recorder.report)
@@ -110,9 +115,9 @@ class Agent:
         self._collectors = Collectors(made, recorder)
         session = self._session = Session(config, key, clock)
         self._clients = [
-            Client(config.address, ca_file=config.ca_file, timeout=self._intervals.timeout) for _ in range(3)
+            Client(config.address, ca_file=config.ca_file, timeout=self._intervals.timeout) for _ in range(4)
         ]
-        to_upload, to_announce, self._to_listen = self._clients
+        to_upload, to_announce, self._to_listen, to_ask = self._clients
         self.uploader = Uploader(
             config,
             journal.queue,
@@ -124,7 +129,28 @@ class Agent:
             heard=lambda: self._reporter.contact(),
         )
         self._herald = Herald(config, journal, state, session, to_announce, clock)
-        self._reporter = Reporter(config, journal, self.uploader, policy, self._collectors, clock)
+        asking = threading.Lock()
+
+        def call(method: str, path: str, body: bytes) -> bytes:
+            with asking:
+                return session.call(to_ask, method, path, body)
+
+        self.guard = Guard(
+            self.folder,
+            config,
+            clock,
+            state,
+            policy,
+            recorder,
+            journal,
+            session,
+            call,
+            lambda: self._reporter.last_contact,
+            doors,
+        )
+        self._reporter = Reporter(
+            config, journal, self.uploader, policy, self._collectors, self.guard.doors, clock
+        )
         self._watch = ClockWatch(clock)
 
     def start(self) -> None:
@@ -139,6 +165,7 @@ class Agent:
             {"version": __version__, "os": self._machine.os, "name": self._machine.hostname},
         )
         self._record_enrolment()
+        self.guard.start()
         for name, work in (("courier", self._courier), ("herald", self._heralds), ("listener", self._listen)):
             thread = threading.Thread(target=work, name=name, daemon=True)
             thread.start()
@@ -168,6 +195,7 @@ class Agent:
         """Stop collecting, seal, send what can be sent within `grace` seconds, end. Whether it sealed."""
         if self._stopping.is_set():
             return self.journal.stop()
+        self.guard.stop()
         self._collectors.stop()
         done = self.journal.stop([self._recorder.entry("agent.stop", {"reason": reason})])
         end = time.monotonic() + grace
@@ -289,16 +317,19 @@ class Agent:
         while not self._stopping.is_set():
             begin = time.monotonic()
             try:
-                policy, seal = herald.listen(self._session, self._to_listen, self.policy.version)
+                orders = self.guard.orders
+                news = herald.listen(self._session, self._to_listen, self.policy.version, orders.taken)
                 self._reporter.contact()
                 backoff.reset()
-                useful = policy is not None and self.policy.offer(policy)
+                useful = news.policy is not None and self.policy.offer(news.policy)
                 if useful:
                     self.journal.limits = self._limits_of_policy()
-                if seal:
+                    self.guard.doors.wake()
+                useful |= orders.offer(news.orders) > 0
+                if news.seal:
                     self.journal.seal(timeout=10.0)
                 # Whoever answers at once with nothing new does not get asked again at once.
-                delay = 0.0 if useful or seal or time.monotonic() - begin > 5.0 else 1.0
+                delay = 0.0 if useful or news.seal or time.monotonic() - begin > 5.0 else 1.0
             except Trouble as trouble:
                 self._reporter.trouble(trouble)
                 delay = backoff.next(trouble.retry_after)
@@ -323,6 +354,11 @@ class Agent:
     def _write_status(self) -> None:
         with contextlib.suppress(OSError):
             status.write(self.folder, self.status())
+
+
+def no_doors(context: object) -> Sequence[Enforcer]:
+    """For PCs that are simulated: they have no doors."""
+    return ()
 
 
 def no_collectors(context: Context) -> Sequence[Collector]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ CREATE TABLE IF NOT EXISTS value (name TEXT PRIMARY KEY, value BLOB NOT NULL) WI
 CREATE TABLE IF NOT EXISTS receipt (
     epoch INTEGER PRIMARY KEY, leaf INTEGER NOT NULL, at INTEGER, proof BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS command (number INTEGER PRIMARY KEY, frame BLOB NOT NULL);
 """
 
 
@@ -34,7 +36,8 @@ class Held(NamedTuple):
 class State:
     """The database, for all threads of an agent.
 
-    `acknowledged` is the last epoch up to which every batch is in the log, as far as this PC has verified.
+    `acknowledged` is the last epoch up to which every batch is in the log, as far as this PC has verified;
+    `taken` the highest number of an order that was ever taken.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -51,6 +54,7 @@ class State:
                     files.rename(damaged, path.with_name(f"{path.name}.damaged{suffix}"))
             self._open(path)
         self.acknowledged = int(self.get("acknowledged") or b"0")
+        self.taken = int(self.get("taken") or b"0")
 
     def _open(self, path: Path) -> None:
         if not path.exists():
@@ -95,8 +99,7 @@ class State:
     def receive(self, note: bytes, receipts: Sequence[Receipt], at: int | None) -> None:
         """Store what an upload proved, all or nothing."""
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
+            with self._transaction():
                 self._put("checkpoint", note)
                 self._put("acknowledged", b"%d" % receipts[-1].epoch)
                 for receipt in receipts:
@@ -105,10 +108,6 @@ class State:
                         " ON CONFLICT (epoch) DO UPDATE SET leaf = excluded.leaf, proof = excluded.proof",
                         (receipt.epoch, receipt.proof.leaf_index, at, receipt.proof.encode()),
                     )
-                self._db.execute("COMMIT")
-            except sqlite3.Error:
-                self._db.execute("ROLLBACK")
-                raise
             self.acknowledged = receipts[-1].epoch
 
     def receipt(self, epoch: int) -> bytes | None:
@@ -132,6 +131,40 @@ class State:
                 "DELETE FROM receipt WHERE epoch = ? AND epoch < (SELECT max(epoch) FROM receipt)",
                 [(epoch,) for epoch in epochs],
             )
+
+    def take_order(self, number: int, frame: bytes) -> None:
+        """Keep an order to be carried out; it is on the disk when this returns."""
+        with self._lock, self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO command VALUES (?, ?)", (number, frame))
+            self._put("taken", b"%d" % max(number, self.taken))
+        self.taken = max(number, self.taken)
+
+    def orders(self) -> list[tuple[int, bytes]]:
+        """The orders that are still to be carried out, oldest first."""
+        with self._lock:
+            rows = self._db.execute("SELECT number, frame FROM command ORDER BY number").fetchall()
+        return [(int(number), bytes(frame)) for number, frame in rows]
+
+    def open_orders(self) -> int:
+        """How many there are."""
+        with self._lock:
+            return int(self._db.execute("SELECT count(*) FROM command").fetchone()[0])
+
+    def finish_order(self, number: int) -> None:
+        """An order was carried out, or cannot be."""
+        with self._lock:
+            self._db.execute("DELETE FROM command WHERE number = ?", (number,))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of it or nothing. The lock is held."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
 
     def _put(self, name: str, value: bytes) -> None:
         self._db.execute(

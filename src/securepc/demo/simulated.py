@@ -19,7 +19,7 @@ from pathlib import Path
 from securepc.agent import config, platform
 from securepc.agent.enrol import enrol
 from securepc.agent.platform.base import Clock, Machine
-from securepc.agent.service import Agent, no_collectors
+from securepc.agent.service import Agent, no_collectors, no_doors
 from securepc.agent.simulate import USERS, office_now
 
 RATE = 0.5
@@ -55,7 +55,9 @@ class SimulatedPC:
         agent_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (agent_folder / config.NAME).exists():
             enrol(agent_folder, token, machine)
-        self._agent = Agent(agent_folder, clock=self._clock, collectors=no_collectors, machine=machine)
+        self._agent = Agent(
+            agent_folder, clock=self._clock, collectors=no_collectors, doors=no_doors, machine=machine
+        )
         self._agent.start()
         self._thread = threading.Thread(target=self._work, name=machine.hostname, daemon=True)
         self._thread.start()

@@ -29,6 +29,8 @@ CONTEXTS = (
     "devices",
     "policy",
     "ingest",
+    "happenings",
+    "commands",
     "audit",
     "logs",
     "health",

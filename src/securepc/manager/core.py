@@ -26,10 +26,12 @@ from securepc.wire.signed import block
 
 if TYPE_CHECKING:
     from securepc.manager.audit.worker import AuditWorker
+    from securepc.manager.commands.service import Commands
     from securepc.manager.devices.enrolment import Enrolments
     from securepc.manager.devices.presence import Presence
     from securepc.manager.devices.service import Devices
     from securepc.manager.evidence.service import EvidenceService
+    from securepc.manager.happenings.service import Happenings
     from securepc.manager.health.service import Health
     from securepc.manager.ingest.opener import Opener
     from securepc.manager.ingest.service import Ingest
@@ -51,9 +53,11 @@ class Manager:
     """Seconds between blocks; tests have no time for a whole one."""
 
     audit: AuditWorker
+    commands: Commands
     devices: Devices
     enrolments: Enrolments
     evidence: EvidenceService
+    happenings: Happenings
     health: Health
     ingest: Ingest
     opener: Opener

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from securepc.wire import keys
+from securepc.wire.doors import Doors
 from securepc.wire.signed import canonical, documents, leaf
 from securepc.wire.signed.canonical import Malformed
 
@@ -162,6 +163,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     seal: Seal = Seal()
     journal: Journal = Journal()
     retention: Retention = Retention()
+    doors: Doors = Doors()
 
 
 class Policy(NamedTuple):

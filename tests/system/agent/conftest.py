@@ -14,7 +14,7 @@ from running_manager import Keeper, Running, make_home
 
 from securepc.agent import config as configs
 from securepc.agent.enrol import ENROLLED, enrol
-from securepc.agent.service import Agent, no_collectors
+from securepc.agent.service import Agent, no_collectors, no_doors
 from securepc.agent.state import State
 from securepc.wire.signed.documents import b64decode
 
@@ -67,7 +67,14 @@ def pc(tmp_path: Path, manager: Running, middle: Middle) -> Iterator[Callable[..
             configs.write(folder, config._replace(address=middle.address))
             if not more.pop("fresh", False):
                 not_fresh(folder)
-        more = {"collectors": no_collectors, "machine": MACHINE, "limits": QUICK, "intervals": OFTEN, **more}
+        more = {
+            "collectors": no_collectors,
+            "doors": no_doors,
+            "machine": MACHINE,
+            "limits": QUICK,
+            "intervals": OFTEN,
+            **more,
+        }
         made.append(Agent(folder, **more))
         return made[-1]
 

@@ -16,7 +16,7 @@ from running_manager import Keeper, Running, wait_for
 
 from securepc.agent import config as configs
 from securepc.agent.enrol import enrol
-from securepc.agent.service import Agent, no_collectors
+from securepc.agent.service import Agent, no_collectors, no_doors
 from securepc.wire.event import from_entry
 
 SUPPORT = Path(__file__).parents[2] / "support"
@@ -63,7 +63,7 @@ def test_killed_again_and_again(
         promised += range(first, int(lines[-1]) + 1) if lines else ()
         tried = (int(lines[-1]) if lines else first) + 100
     middle.down = False
-    agent = Agent(folder, collectors=no_collectors, machine=MACHINE)
+    agent = Agent(folder, collectors=no_collectors, doors=no_doors, machine=MACHINE)
     agent.start()
     assert agent.stop(grace=60.0)
     assert agent.status()["queue"]["unsent"] == 0

@@ -15,7 +15,7 @@ from running_manager import Running, wait_for
 from securepc.agent import config as configs
 from securepc.agent.enrol import NAME, AlreadyEnrolled, enrol
 from securepc.agent.journal import ChainKey
-from securepc.agent.service import Agent, no_collectors
+from securepc.agent.service import Agent, no_collectors, no_doors
 from securepc.agent.status import AlreadyRunning
 from securepc.agent.trouble import Trouble
 from securepc.wire import enrolment, keys
@@ -196,7 +196,7 @@ def test_interrupted_at_any_instant_it_is_still_one_device(tmp_path: Path, manag
             break
     assert losses > 10
     assert devices == {config.device.hex()}
-    agent = Agent(folder, collectors=no_collectors)
+    agent = Agent(folder, collectors=no_collectors, doors=no_doors)
     agent.start()
     try:
         wait_for(lambda: agent.uploader.acknowledged == 1)

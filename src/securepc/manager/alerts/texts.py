@@ -36,6 +36,10 @@ _ALERTS = {
         "台帳のディスクに空きがありません。空きができるまで、PCからの受け取りを止めています。",
         "The ledger's disk is full. Nothing is taken from devices until there is room.",
     ),
+    "happening": (
+        "PCの記録「{name}」を処理できませんでした。記録は台帳に残っています({error})。",
+        "An entry “{name}” of a device could not be acted upon. It is on the ledger ({error}).",
+    ),
     "follower": (
         "「{name}」の処理が失敗しました。自動で再試行しています({error})。",
         "“{name}” failed and is being tried again ({error}).",

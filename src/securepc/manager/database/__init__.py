@@ -6,6 +6,6 @@ database brings every branch to its head.
 """
 
 from securepc.manager.database.base import Base, Handle
-from securepc.manager.database.engine import Database, DatabaseFull
+from securepc.manager.database.engine import Database, DatabaseFull, after_commit
 
-__all__ = ["Base", "Database", "DatabaseFull", "Handle"]
+__all__ = ["Base", "Database", "DatabaseFull", "Handle", "after_commit"]

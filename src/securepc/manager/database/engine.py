@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from securepc.manager.database import migrate
+
+_COMMITTED = "committed"
 
 
 class DatabaseFull(Exception):
@@ -58,15 +60,23 @@ class Database:
             try:
                 yield session
                 session.commit()
+                committed = session.info.pop(_COMMITTED, ())
             except OperationalError as error:
                 session.rollback()
                 if is_full(error.orig):
                     raise DatabaseFull(str(error.orig)) from None
                 raise
+        for call in committed:
+            call()
 
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+
+
+def after_commit(session: Session, call: Callable[[], None]) -> None:
+    """Call this once what a `Database.write` session did is durable; not at all if it fails."""
+    session.info.setdefault(_COMMITTED, []).append(call)
 
 
 def is_full(error: BaseException | None) -> bool:

@@ -124,8 +124,9 @@ async def wait(
     manager: Here,
     counter: Annotated[int, Query(ge=0, le=MAX_INTEGER)] = 0,
     epoch: Annotated[int, Query(ge=0, le=MAX_INTEGER)] = 0,
+    taken: Annotated[int, Query(ge=0, le=MAX_INTEGER)] = 0,
 ) -> dict[str, Any]:
-    """A newer policy or an order to seal, at once or when there is one."""
+    """A newer policy, orders or an order to seal, at once or when there is one."""
     sender, _ = await _receive(manager, request, SMALL)
     manager.presence.seen(sender.device)
-    return await manager.ingest.wait(sender, (epoch, counter))
+    return await manager.ingest.wait(sender, (epoch, counter), taken)

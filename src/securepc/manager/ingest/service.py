@@ -131,10 +131,10 @@ class Ingest:
         return frame
 
     async def wait(
-        self, sender: Sender, version: tuple[int, int], seconds: float = WAIT_SECONDS
+        self, sender: Sender, version: tuple[int, int], taken: int = 0, seconds: float = WAIT_SECONDS
     ) -> dict[str, Any]:
-        """What there is for a device: a policy newer than `version` (epoch, counter), an order to seal; waits
-        for either."""
+        """What there is for a device: a policy newer than `version` (epoch, counter), orders above number
+        `taken`, an order to seal; waits for any of them."""
         until = time.monotonic() + seconds
         event = self.orders.join(sender.device)
         try:
@@ -142,11 +142,12 @@ class Ingest:
                 event.clear()
                 found = await asyncio.to_thread(self._manager.policies.current, sender.log, sender.device)
                 newer = found is not None and (found.epoch, found.counter) > version
+                orders = await asyncio.to_thread(self._manager.commands.waiting, sender.device, taken)
                 seal = self.orders.take_seal(sender.device)
                 left = until - time.monotonic()
-                if newer or seal or left <= 0 or self.orders.stopping:
+                if newer or orders or seal or left <= 0 or self.orders.stopping:
                     policy = b64encode(found.frame) if found is not None and newer else None
-                    return {"policy": policy, "seal": seal}
+                    return {"policy": policy, "orders": [b64encode(frame) for frame in orders], "seal": seal}
                 try:
                     async with asyncio.timeout(left):
                         await event.wait()

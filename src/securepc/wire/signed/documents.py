@@ -111,6 +111,8 @@ HASH = base64_of(32)
 SIGNATURE = base64_of(64)
 _GROUND = {"ground": text(500), "approver": text(100)}
 _IN_LOG = {"log": handle, "at": time}
+_ORDER = {"log": handle, "device": handle, "number": integer, "issued": time, "expires": time}
+_MEDIUM = ("kind", "vendor", "product", "serial")
 
 KINDS: dict[str, dict[str, Check]] = {
     # leaves of a log
@@ -156,6 +158,22 @@ KINDS: dict[str, dict[str, Check]] = {
         "commands": KEY,  # Ed25519; signs policies, commands, grants
         "intake": KEY,
         "agreement": KEY,  # X25519, the manager's half of K0
+    },
+    "command": {
+        **_ORDER,
+        "order": text(40),
+        "args": mapping,
+    },
+    "grant": {
+        **_ORDER,
+        "boot": handle,
+        "until_up": time,  # of the device's boot-time clock
+        "user": optional(text(100)),  # null: whoever uses the PC
+        "access": lambda value: value in ("read", "write"),
+        "medium": record({name: lambda value: value == "" or text(200)(value) for name in _MEDIUM}),
+        "purpose": text(500),
+        "requester": text(100),
+        "approver": text(100),
     },
     "session": {"log": handle, "device": handle, "nonce": handle, "at": time, "expires": time},
     "watermark": {"log": handle, "size": integer, "at": time},

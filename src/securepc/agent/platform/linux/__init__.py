@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from securepc.agent.collect import Collector, Context
     from securepc.agent.collect.changes import Watcher
     from securepc.agent.collect.processes import Observer
+    from securepc.agent.enforce import Context as DoorContext
+    from securepc.agent.enforce import Enforcer
 
-__all__ = ["clock", "collectors", "machine"]
+__all__ = ["clock", "collectors", "doors", "machine"]
 
 
 def collectors(context: Context) -> list[Collector]:
@@ -49,3 +51,8 @@ def collectors(context: Context) -> list[Collector]:
         ],
         homes,
     )
+
+
+def doors(context: DoorContext) -> list[Enforcer]:
+    """Every enforcer for Linux, not yet started. Each is made with what it needs of this system."""
+    return []

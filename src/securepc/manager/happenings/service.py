@@ -1,0 +1,97 @@
+"""Tells contexts of the entries they asked for, once each, in the SQL transaction that remembers how far."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from securepc.manager.alerts.service import raise_alert
+from securepc.manager.database import Database
+from securepc.manager.happenings.model import Told
+from securepc.manager.ingest.opened import Opened
+from securepc.wire.event import Event, from_entry
+
+logger = logging.getLogger(__name__)
+_START = b'{"kind":"'
+
+
+class Happening(NamedTuple):
+    """An entry on the ledger. `id` is how the console and evidence name it; `block_time` microseconds since
+    1970 UTC. What stands in `event` is a device's word: hostile input like any other."""
+
+    log: bytes
+    device: bytes
+    id: str
+    block_time: int
+    event: Event
+
+
+Listener = Callable[[Session, Happening], None]
+
+
+class Happenings:
+    """At `manager.happenings`; an `ingest.opened.Follower`."""
+
+    name = "happenings"
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._listeners: dict[str, list[Listener]] = {}
+        self._families: tuple[bytes, ...] = ()
+
+    def on(self, kinds: Sequence[str], listener: Listener) -> None:
+        """Call `listener` with every entry of these kinds, in the order of each log. It is called inside a
+        `database.write()` and does nothing but write there: it may be called again where that fails. What it
+        cannot make sense of it leaves; if it raises, that entry is skipped for it with an alert."""
+        for kind in kinds:
+            self._listeners.setdefault(kind, []).append(listener)
+        self._families = tuple({_START + kind.partition(".")[0].encode() for kind in self._listeners})
+
+    def position(self, log: bytes) -> int:
+        """The first leaf index of this log that it has not seen."""
+        with self._database.read() as session:
+            row = session.get(Told, log)
+            return row.position if row else 0
+
+    def follow(self, log: bytes, opened: Sequence[Opened], position: int) -> None:
+        """Tell of these batches and remember `position`."""
+        found = [happening for batch in opened for happening in self._of(batch)]
+        with self._database.write() as session:
+            row = session.get(Told, log)
+            if row is None:
+                session.add(Told(log=log, position=position))
+                seen = 0
+            else:
+                seen = row.position
+                row.position = max(position, seen)
+            for index, happening in found:
+                if index >= seen:
+                    self._tell(session, happening)
+
+    def _of(self, batch: Opened) -> list[tuple[int, Happening]]:
+        found = []
+        for i, entry in enumerate(batch.entries or ()):
+            if not entry.startswith(self._families):
+                continue
+            event = from_entry(entry)
+            if event is not None and event.kind in self._listeners:
+                device = batch.header.device
+                name = f"{device.hex()}.{batch.header.first + i}"
+                found.append((batch.index, Happening(batch.log, device, name, batch.block_time, event)))
+        return found
+
+    def _tell(self, session: Session, happening: Happening) -> None:
+        for listener in self._listeners[happening.event.kind]:
+            try:
+                with session.begin_nested():
+                    listener(session, happening)
+            except OperationalError:
+                raise  # the database, not the entry: all of it again later
+            except Exception as error:
+                logger.exception("%s was not understood", happening.id)
+                data = {"name": happening.event.kind, "error": f"{type(error).__name__}: {error}"[:300]}
+                raise_alert(session, happening.log, "happening", happening.device, data)

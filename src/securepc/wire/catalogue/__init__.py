@@ -1,0 +1,2 @@
+"""The kinds of event as data, by what they are about (docs/formats/event.md). Read it through
+`wire.kinds`."""

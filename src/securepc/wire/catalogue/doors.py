@@ -1,0 +1,182 @@
+"""What the PC's doors are about: media, networks, the web, output, the Ghost Drive, a lost PC, software."""
+
+from __future__ import annotations
+
+from securepc.wire.catalogue.kind import RESERVED, Kind, kind
+
+DOORS: tuple[Kind, ...] = (
+    # external media and the Storage Shutter
+    kind("media.insert", "外部媒体の接続", "Medium connected", "+medium", since=RESERVED),
+    kind("media.remove", "外部媒体の取り外し", "Medium removed", "+medium", since=RESERVED),
+    kind(
+        "media.denied",
+        "外部媒体の遮断",
+        "Medium blocked",
+        "+medium action observed",
+        urgent=True,
+        since=RESERVED,
+    ),
+    kind(
+        "media.write",
+        "外部媒体への書き込み",
+        "Written to medium",
+        "path size sha256 medium grant +by",
+        since=RESERVED,
+    ),
+    kind(
+        "media.read",
+        "外部媒体からの読み取り",
+        "Read from medium",
+        "path size medium grant +by",
+        since=RESERVED,
+    ),
+    kind("media.burn", "光学媒体への書き込み", "Disc burned", "medium files size", since=RESERVED),
+    kind(
+        "shutter.request",
+        "持出しの申請",
+        "Opening requested",
+        "requester purpose medium until",
+        urgent=True,
+        since=RESERVED,
+    ),
+    kind(
+        "shutter.open",
+        "シャッターを開放",
+        "Shutter opened",
+        "grant approver requester purpose medium read write until observed",
+        urgent=True,
+        since=RESERVED,
+    ),
+    kind(
+        "shutter.close",
+        "シャッターを閉鎖",
+        "Shutter closed",
+        "grant reason files observed",
+        urgent=True,
+        since=RESERVED,
+    ),
+    kind(
+        "shutter.refused",
+        "持出しの却下",
+        "Opening refused",
+        "grant approver reason",
+        urgent=True,
+        since=RESERVED,
+    ),
+    kind(
+        "shutter.test",
+        "遮断の自己試験",
+        "Self-test of the shutter",
+        "medium read write observed",
+        since=RESERVED,
+    ),
+    # networks, the web, mail
+    kind("network.up", "ネットワーク接続", "Network up", "interface mac wireless addresses"),
+    kind("network.down", "ネットワーク切断", "Network down", "interface mac wireless"),
+    kind("network.address", "IPアドレスの変更", "Addresses changed", "interface addresses"),
+    kind(
+        "network.gateway",
+        "ゲートウェイの変更",
+        "Gateway changed",
+        "interface gateway gateway_mac previous",
+    ),
+    kind(
+        "network.registered",
+        "登録ネットワークに接続",
+        "On a registered network",
+        "network interface ssid bssid encryption gateway_mac",
+        since=RESERVED,
+    ),
+    kind(
+        "network.unregistered",
+        "未登録ネットワークに接続",
+        "On an unregistered network",
+        "interface ssid bssid encryption gateway gateway_mac action",
+        urgent=True,
+        since=RESERVED,
+    ),
+    kind("network.bluetooth", "Bluetooth接続", "Bluetooth connection", "name mac state", since=RESERVED),
+    kind("web.visit", "Webの閲覧", "Web page", "url host title browser", since=RESERVED, off=True),
+    kind("web.blocked", "Webの遮断", "Web site blocked", "url host rule browser +by", since=RESERVED),
+    kind("web.upload", "Webへのアップロード", "Uploaded", "url host path size browser", since=RESERVED),
+    kind("web.download", "Webからのダウンロード", "Downloaded", "url host path size browser", since=RESERVED),
+    kind("mail.sent", "メール送信", "Mail sent", "recipients subject attachments", "web", since=RESERVED),
+    kind("mail.blocked", "メールの遮断", "Mail blocked", "recipients host rule", "web", since=RESERVED),
+    # output
+    kind("print.job", "印刷", "Printed", "document printer pages path +by", "output", since=RESERVED),
+    kind(
+        "window.active",
+        "操作中のウィンドウ",
+        "Active window",
+        "title active +by",
+        "output",
+        since=RESERVED,
+        off=True,
+    ),
+    kind(
+        "clipboard.copy", "クリップボード", "Clipboard", "format size +by", "output", since=RESERVED, off=True
+    ),
+    # Ghost Drive
+    kind("ghost.mount", "ゴーストドライブの表示", "Ghost Drive shown", "network until", since=RESERVED),
+    kind("ghost.hide", "ゴーストドライブの非表示", "Ghost Drive hidden", "reason", since=RESERVED),
+    kind("ghost.refused", "ゴーストドライブの拒否", "Ghost Drive refused", "reason network", since=RESERVED),
+    kind("ghost.share", "鍵の払い出し", "Key share released", "device network until", since=RESERVED),
+    kind(
+        "ghost.disable",
+        "ゴーストドライブの無効化",
+        "Ghost Drive disabled",
+        "reason",
+        urgent=True,
+        since=RESERVED,
+    ),
+    # the lost PC
+    kind(
+        "lock.command",
+        "ロックの指示",
+        "Lock ordered",
+        "command_id approver reason",
+        urgent=True,
+        since=RESERVED,
+    ),
+    kind("lock.done", "ロックの完了", "Locked", "command_id observed", urgent=True, since=RESERVED),
+    kind("lock.failed", "ロックの失敗", "Lock failed", "command_id reason", urgent=True, since=RESERVED),
+    kind(
+        "lock.released", "ロックの解除", "Lock released", "command_id approver", urgent=True, since=RESERVED
+    ),
+    kind(
+        "location.fix",
+        "位置の取得",
+        "Location",
+        "latitude longitude accuracy source network",
+        "lock",
+        since=RESERVED,
+    ),
+    # software and protection
+    kind("software.installed", "インストール", "Installed", "software version publisher", since=RESERVED),
+    kind("software.removed", "アンインストール", "Removed", "software version publisher", since=RESERVED),
+    kind("software.updated", "ソフトウェアの更新", "Updated", "software version previous", since=RESERVED),
+    kind(
+        "software.violation", "禁止ソフトウェア", "Forbidden software", "software rule action", since=RESERVED
+    ),
+    kind(
+        "software.support", "サポート終了", "Out of support", "software version support_end", since=RESERVED
+    ),
+    kind("software.updates", "更新プログラムの状況", "State of updates", "os updates state", since=RESERVED),
+    kind(
+        "software.antivirus",
+        "ウイルス対策の状況",
+        "Antivirus state",
+        "software version definitions state",
+        since=RESERVED,
+    ),
+    kind(
+        "software.threat",
+        "ウイルス検知",
+        "Threat detected",
+        "threat path action",
+        urgent=True,
+        since=RESERVED,
+    ),
+    kind("software.encryption", "ディスク暗号化の状況", "Disk encryption", "state detail", since=RESERVED),
+    kind("software.hardware", "ハードウェアの状況", "Hardware", "hardware os", since=RESERVED),
+)

@@ -1,0 +1,98 @@
+"""Doors are kept whatever one of them does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running_manager import wait_for
+
+from securepc.agent.enforce import Context, DoorState, Enforcer
+from securepc.agent.enforce.doors import Doors
+from securepc.agent.platform.base import Unsupported
+from securepc.agent.removal import _context, remove_all
+from securepc.agent.state import State
+
+SHUT = DoorState("shut")
+
+
+class Door:
+    """An enforcer whose answer a test sets."""
+
+    def __init__(self, name: str, answer: DoorState | Exception = SHUT) -> None:
+        self.name = name
+        self.answer = answer
+        self.looked = 0
+        self.removed = False
+        self.wake: Callable[[], None] = lambda: None
+
+    def start(self, wake: Callable[[], None]) -> None:
+        self.wake = wake
+        if isinstance(self.answer, Unsupported):
+            raise self.answer
+
+    def reconcile(self) -> DoorState:
+        self.looked += 1
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def stop(self) -> None:
+        self.answer = DoorState("off")
+
+    def remove(self) -> None:
+        self.removed = True
+        if isinstance(self.answer, Exception):
+            raise self.answer
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    return _context(tmp_path, State(tmp_path))
+
+
+def test_a_broken_door_leaves_the_others_shut_and_is_said(context: Context) -> None:
+    told: list[dict[str, Any]] = []
+    lock = threading.Lock()
+
+    def record(event: Any) -> bool:
+        with lock:
+            told.append({"result": event.result, **event.data})
+        return True
+
+    broken, whole = Door("broken", OSError("no such device")), Door("whole")
+    none = Door("none", Unsupported("ありません。", "there is none"))
+    doors = Doors(context._replace(record=record), [broken, whole, none])
+    doors.start()
+    wait_for(lambda: len(doors.status()) == 3)
+    states = {name: one["state"] for name, one in doors.status().items()}
+    assert states == {"broken": "failed", "whole": "shut", "none": "unsupported"}
+    assert "no such device" in doors.status()["broken"]["en"]
+    wait_for(lambda: len(told) == 3)
+    assert {one["door"]: one["result"] for one in told} == {
+        "broken": "failed",
+        "whole": "ok",
+        "none": "failed",
+    }
+    # It is said again only when it becomes another.
+    broken.wake()
+    wait_for(lambda: broken.looked >= 2)
+    broken.answer = DoorState("shut")
+    broken.wake()
+    wait_for(lambda: doors.status()["broken"]["state"] == "shut")
+    assert [one["state"] for one in told if one["door"] == "broken"] == ["failed", "shut"]
+    looked = whole.looked
+    doors.wake()
+    wait_for(lambda: whole.looked > looked)
+    doors.stop()
+    assert none.looked == 0
+
+
+def test_removing_goes_on_after_one_that_fails(tmp_path: Path) -> None:
+    made: list[Enforcer] = [Door("first", OSError("busy")), Door("second")]
+    done = remove_all(tmp_path, lambda context: made)
+    assert [(one.name, bool(one.error)) for one in done] == [("first", True), ("second", False)]
+    assert all(one.removed for one in made if isinstance(one, Door))
