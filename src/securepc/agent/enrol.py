@@ -3,8 +3,8 @@
 1. handle, keys and proof are made and written down, so that asking again asks for the same device
 2. the manager is asked, again and again while an administrator has not decided
 3. the answer is checked against the fingerprint in the token: nothing else is trusted, TLS included
-4. `device.key`, `chain.key` and the policy are written, then `agent.toml`: only now it is enrolled
-5. what step 1 wrote is erased
+4. `device.key`, `codes.key`, `chain.key` and the policy are written, then `agent.toml`: only now it is
+enrolled 5. what step 1 wrote is erased
 
 Killed at any instant, the same command goes on.
 """
@@ -20,8 +20,8 @@ from typing import Any
 import msgspec
 
 from securepc import __version__
+from securepc.agent import codes, files, status
 from securepc.agent import config as configs
-from securepc.agent import files, status
 from securepc.agent.client import Client, is_private
 from securepc.agent.config import Config
 from securepc.agent.journal import ChainKey
@@ -32,6 +32,7 @@ from securepc.agent.trouble import Trouble, garbled
 from securepc.ledger import checkpoint, note
 from securepc.ledger.note import NoteError
 from securepc.wire import enrolment, keys
+from securepc.wire.codes import key_of
 from securepc.wire.enrolment import Token
 from securepc.wire.signed import batch, documents, leaf
 from securepc.wire.signed.canonical import Malformed
@@ -198,6 +199,7 @@ def _accept(
         ca_file=ca_file,
     )
     configs.write_key(folder, key.seed)
+    codes.write_key(folder, key_of(k0))
     ChainKey.create(folder, k0, registration)
     _keep_policy(folder, answer.get("policy"))
     configs.write(folder, config)

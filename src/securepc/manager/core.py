@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastapi import Request
 
@@ -25,9 +25,11 @@ from securepc.manager.ticker import Ticker
 from securepc.wire.signed import block
 
 if TYPE_CHECKING:
+    from securepc.manager.accounts.auth import Caller
     from securepc.manager.audit.worker import AuditWorker
     from securepc.manager.commands.service import Commands
     from securepc.manager.devices.enrolment import Enrolments
+    from securepc.manager.devices.model import Device
     from securepc.manager.devices.presence import Presence
     from securepc.manager.devices.service import Devices
     from securepc.manager.evidence.service import EvidenceService
@@ -40,6 +42,15 @@ if TYPE_CHECKING:
     from securepc.manager.search.service import SearchService
 
 logger = logging.getLogger("securepc.manager")
+
+
+class DeviceSection(NamedTuple):
+    """A part of a PC's page. `place`: lower ones stand higher. `template` is included with `section` holding
+    what `values(manager, caller, device row, language)` gives; None leaves it out."""
+
+    place: int
+    template: str
+    values: Callable[[Manager, Caller, Device, str], dict[str, Any] | None]
 
 
 class Manager:
@@ -77,6 +88,8 @@ class Manager:
         self._starters: list[Callable[[], None]] = []
         self._closers: list[Callable[[], None]] = []
         self._on_block: list[Callable[[int], None]] = []
+        self.device_sections: list[DeviceSection] = []
+        """What contexts show on a PC's page; appended to in `wiring.attach`."""
         self.home = Home(root)
         self.config: Config = config.load(self.home.config)
         self.address = self.config.server.public_url

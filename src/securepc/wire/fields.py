@@ -132,6 +132,7 @@ FIELDS: dict[str, Field] = dict(
         _field("drift", "duration", "時計のずれ", "Clock drift"),
         _field("free", "bytes", "空き容量", "Free space"),
         _field("command_id", "text", "指示番号", "Command"),
+        _field("challenge", "text", "確認番号", "Challenge"),
         _field("order", "text", "指示", "Order"),
         _field("door", "text", "制御", "Control"),
         _field("expires", "time", "有効期限", "Expires"),

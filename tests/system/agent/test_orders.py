@@ -11,11 +11,13 @@ import pytest
 from middle import Answer, Middle
 from running_manager import Running, wait_for
 
+from securepc.agent.codes import Codes
 from securepc.agent.local.client import LocalClient, path_for
 from securepc.agent.local.server import Refused
 from securepc.agent.orders import Failed
 from securepc.agent.service import Agent
 from securepc.manager.commands.model import Command
+from securepc.manager.devices import codes as device_codes
 from securepc.wire import orders as wire_orders
 from securepc.wire.signed import documents, leaf
 
@@ -173,3 +175,24 @@ def test_people_at_the_pc_are_told_and_can_ask(manager: Running, pc: Pc) -> None
         assert refused.value.code == "unknown"
         with pytest.raises(Refused):
             client.ask("notices", after="x")
+
+
+def test_a_code_from_the_console_is_the_pcs_own(manager: Running, pc: Pc) -> None:
+    """Both sides agreed the key at enrolment, without its ever crossing the network."""
+    agent = pc()
+    desk = Codes(agent.folder, agent.guard.context.state, agent.clock, "shutter")
+    challenge = desk.challenge("write 30", {"minutes": 30})
+    core = manager.manager
+
+    def issued(device: bytes, details: str) -> str:
+        with core.database.write() as session:
+            log = agent.config.log
+            return device_codes.answer(
+                session, core.keys, log, device, "shutter", challenge, details, actor="test", reason="試験"
+            )
+
+    with pytest.raises(Refused):
+        desk.answer(issued(manager.device().handle, "write 30"))
+    with pytest.raises(Refused):
+        desk.answer(issued(agent.config.device, "write 60"))
+    assert desk.answer(issued(agent.config.device, "write 30")) == {"minutes": 30}

@@ -104,8 +104,8 @@ class Commands:
             return list(session.scalars(query))
 
     def finished(self, session: Session, happening: Happening) -> None:
-        """A device says what became of an order (`command.done`, `command.failed`); its last word holds, as a PC
-        that lost power in between tries again."""
+        """A device says what became of an order (`command.done`, `command.failed`); its last word holds, as a
+        PC that lost power in between tries again."""
         name = happening.event.data.get("command_id")
         number = int(name) if isinstance(name, str) and name.isdecimal() and len(name) <= 16 else -1
         row = session.get(Command, number)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from securepc.manager.commands import section
 from securepc.manager.commands.service import Commands
-from securepc.manager.core import Manager
+from securepc.manager.core import DeviceSection, Manager
 
 
 def attach(manager: Manager) -> None:
@@ -14,4 +15,5 @@ def attach(manager: Manager) -> None:
         lambda device: manager.ingest.orders.wake(device),
     )
     manager.happenings.on(("command.done", "command.failed"), manager.commands.finished)
+    manager.device_sections.append(DeviceSection(section.PLACE, section.TEMPLATE, section.values))
     manager.ticker.every(60, manager.commands.expire)

@@ -23,7 +23,7 @@ from securepc.ledger.state import Refused
 from securepc.manager import clock
 from securepc.manager.alerts import service as alerts
 from securepc.manager.audit import service as audit
-from securepc.manager.devices import tokens
+from securepc.manager.devices import codes, tokens
 from securepc.manager.devices.model import Device, EnrolmentToken
 from securepc.manager.devices.registry import of_agency
 from securepc.manager.ingest.model import MacChain
@@ -172,6 +172,7 @@ class Enrolments:
         session.add(
             MacChain(device=row.device, epoch=0, key=store.wrap(first, row.device), seal=chain.NO_SEAL)
         )
+        codes.keep(session, store, row.device, first)
         answer = {
             "log": row.log.hex(),
             "device": row.device.hex(),

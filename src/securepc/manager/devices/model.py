@@ -66,5 +66,7 @@ class Device(Base):
     epoch: Mapped[int | None]
     sequence: Mapped[int | None]
     head: Mapped[bytes | None]
+    up: Mapped[int | None]  # its boot-time clock at its last heartbeat, microseconds
+    beat_at: Mapped[int | None]  # when that came, by the manager's clock
     clock_offset: Mapped[int | None]  # microseconds its clock is ahead of the manager's
     status: Mapped[dict[str, Any]] = mapped_column(JSON)

@@ -159,7 +159,19 @@ def _device(
         reported=_reported(row.status, language),
         today=view.reader_of(request, caller).moment(clock.now()).date().isoformat(),
         own_log=row.state == "manager",
+        sections=_sections(manager, caller, row, language),
     )
+
+
+def _sections(manager: Manager, caller: Caller, row: Device, language: str) -> list[tuple[str, Any]]:
+    """What the contexts have to say of a PC: (template, values)."""
+    if row.state == "manager":
+        return []
+    made = [
+        (one.template, one.values(manager, caller, row, language))
+        for one in sorted(manager.device_sections, key=lambda one: one.place)
+    ]
+    return [(template, values) for template, values in made if values is not None]
 
 
 def _reported(status: dict[str, Any], language: str) -> Reported:

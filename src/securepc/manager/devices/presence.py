@@ -20,13 +20,16 @@ SILENT = "silent"
 
 
 class Heartbeat(NamedTuple):
-    """What a device says of itself. `offset`: microseconds its clock is ahead of ours."""
+    """What a device says of itself. `offset`: microseconds its clock is ahead of ours; `up`: its boot-time
+    clock when it came, at `at` by ours."""
 
     boot: bytes
     epoch: int
     sequence: int
     head: bytes
     offset: int
+    up: int
+    at: int
     status: dict[str, Any]
 
 
@@ -56,6 +59,28 @@ class Presence:
             self._seen[device] = clock.now()
             self._beats[device] = heartbeat
 
+    def last(self, device: bytes) -> Heartbeat | None:
+        """The device's last heartbeat, if any ever came."""
+        with self._lock:
+            beat = self._beats.get(device)
+        if beat is not None:
+            return beat
+        with self._database.read() as session:
+            row = session.get(Device, device)
+        if row is None or row.boot is None or row.up is None or row.beat_at is None:
+            return None
+        offset = row.clock_offset or 0
+        return Heartbeat(
+            row.boot,
+            row.epoch or 0,
+            row.sequence or 0,
+            row.head or b"",
+            offset,
+            row.up,
+            row.beat_at,
+            row.status,
+        )
+
     def flush(self) -> None:
         """Write down what came since the last time."""
         with self._lock:
@@ -84,6 +109,8 @@ class Presence:
                 "epoch": beat.epoch,
                 "sequence": beat.sequence,
                 "head": beat.head,
+                "up": beat.up,
+                "beat_at": beat.at,
                 "clock_offset": beat.offset,
                 "status": beat.status,
             }

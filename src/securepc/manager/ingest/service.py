@@ -125,6 +125,8 @@ class Ingest:
                 message.sequence,
                 head,
                 message.at - now,
+                message.up,
+                now,
                 message.status,
             ),
         )

@@ -84,7 +84,7 @@ def test_nothing_is_said_of_the_time_the_manager_was_away(
 
 def test_a_failed_write_keeps_what_was_in_memory(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     presence = Presence(database, Registry(database), Settings())
-    presence.beat(DEVICE, Heartbeat(bytes(16), 3, 9, bytes(32), 7, {"x": 1}))
+    presence.beat(DEVICE, Heartbeat(bytes(16), 3, 9, bytes(32), 7, 5, 6, {"x": 1}))
     monkeypatch.setattr(database, "write", lambda: (_ for _ in ()).throw(OSError("disk")))
     with pytest.raises(OSError, match="disk"):
         presence.flush()
