@@ -48,6 +48,7 @@ lock:
 	$(LOCK) --extra manager --extra dev --extra lab -o requirements/lab.txt
 	$(LOCK) --extra manager --extra dev -c requirements/lab.txt -o requirements/dev.txt
 	$(LOCK) --extra manager -c requirements/lab.txt -o requirements/manager.txt
+	$(LOCK) --extra witness -c requirements/lab.txt -o requirements/witness.txt
 	$(LOCK) -c requirements/lab.txt -o requirements/agent.txt
 
 clean:

@@ -22,6 +22,7 @@ COMMANDS = {
     "manager": ("マネージャー(サーバー)", "The manager (server)"),
     "agent": ("エージェント(PC)", "The agent (on a PC)"),
     "ledger": ("台帳を見る・検査する", "Look into and check a ledger"),
+    "witness": ("第三者として台帳に連署します", "Cosign logs, as an outside party"),
     "logs": ("ログを検索します", "Search the logs"),
     "evidence": ("証拠パックを作ります", "Make an evidence pack"),
     "verify": ("証拠パックを検証します(オフライン)", "Verify an evidence pack, offline"),
