@@ -4,7 +4,10 @@ Accepted only if all of this holds:
 
 1. the checkpoint is signed by the log's key and names this log;
 2. it is no smaller than the last one, and the last one's tree is a prefix of its tree;
-3. each batch that was sent is answered, in order, and its exact leaf stands where the answer says.
+3. each batch that was sent is answered, in order, and its exact leaf stands where the answer says;
+4. where it shows a checkpoint that witnesses cosigned, the log's key signed that one, too, and its tree is a
+   prefix of the checkpoint's. Whether the witnesses are the policy's quorum is asked when a batch is to be
+   forgotten, of the policy in force then.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ from securepc.ledger import checkpoint as checkpoints
 from securepc.ledger import merkle
 from securepc.ledger.checkpoint import Checkpoint
 from securepc.ledger.merkle import EMPTY, MAX_PROOF, ProofError
-from securepc.ledger.note import NoteError, VerifierKey
+from securepc.ledger.note import NoteError, VerifierKey, parse_key
+from securepc.ledger.note import parse as parse_note
 from securepc.ledger.proof import TlogProof
 from securepc.wire import keys
 from securepc.wire.signed import documents
@@ -35,11 +39,13 @@ class Receipt(NamedTuple):
 
 
 class Verified(NamedTuple):
-    """What an answer proved. `note` is the checkpoint as signed, `watermark` the frame, not yet judged."""
+    """What an answer proved. `note` is the checkpoint as signed, `cosigned` one of the same log with
+    witnesses' lines, which nobody has checked yet, or None; `watermark` the frame, not yet judged."""
 
     checkpoint: Checkpoint
     note: bytes
     receipts: list[Receipt]
+    cosigned: bytes | None
     watermark: object
 
 
@@ -56,7 +62,7 @@ def verify(
     Raises:
         Trouble: "garbled" where it is no receipt at all, "inconsistent" where it is one that is wrong.
     """
-    note, batches, consistency, watermark = _shape(answer)
+    note, batches, consistency, cosigned, since, watermark = _shape(answer)
     try:
         checkpoint = checkpoints.verify(note, log_key, keys.verify)
     except NoteError as error:
@@ -76,17 +82,41 @@ def verify(
         except ProofError as error:
             raise inconsistent(f"epoch {epoch} at leaf {index}: {error}") from None
         receipts.append(Receipt(epoch, TlogProof(index, tuple(proof), note)))
-    return Verified(checkpoint, note, receipts, watermark)
+    if cosigned is not None:
+        _continues(cosigned, since, checkpoint, log_key)
+    return Verified(checkpoint, note, receipts, cosigned, watermark)
+
+
+def cosigned_size(note: bytes, log_key: VerifierKey, witnesses: Sequence[str], quorum: int) -> int:
+    """The size of a log that so many of these witnesses (verifier keys) have cosigned; 0 where they have
+    not."""
+    try:
+        known = [parse_key(key) for key in witnesses]
+        checkpoint = checkpoints.verify(note, log_key, keys.verify)
+        found = checkpoints.cosignatures(parse_note(note), known, keys.verify)
+    except NoteError:
+        return 0
+    return checkpoint.size if len(found) >= quorum else 0
+
+
+def _continues(note: bytes, since: Sequence[bytes], checkpoint: Checkpoint, log_key: VerifierKey) -> None:
+    try:
+        before = checkpoints.verify(note, log_key, keys.verify)
+        merkle.verify_consistency(before.size, checkpoint.size, before.root, checkpoint.root, since)
+    except (NoteError, ProofError) as error:
+        raise inconsistent(f"the cosigned checkpoint: {error}") from None
 
 
 _Batch = tuple[int, int, list[bytes]]
 
 
-def _shape(answer: dict[str, Any]) -> tuple[bytes, list[_Batch], list[bytes], object]:
+def _shape(
+    answer: dict[str, Any],
+) -> tuple[bytes, list[_Batch], list[bytes], bytes | None, list[bytes], object]:
     try:
-        note, watermark = answer["checkpoint"], answer.get("watermark")
-        if not isinstance(note, str) or len(note) > _MAX_NOTE:
-            raise TypeError
+        note, watermark = _note(answer["checkpoint"]), answer.get("watermark")
+        cosigned = _note(answer["cosigned"]) if answer.get("cosigned") is not None else None
+        since = _hashes(answer.get("since", []))
         batches = []
         for item in answer["batches"]:
             epoch, index = item["epoch"], item["index"]
@@ -96,7 +126,13 @@ def _shape(answer: dict[str, Any]) -> tuple[bytes, list[_Batch], list[bytes], ob
         consistency = _hashes(answer["consistency"])
     except (KeyError, TypeError, Malformed):
         raise garbled("not a receipt") from None
-    return note.encode("utf-8", "surrogatepass"), batches, consistency, watermark
+    return note, batches, consistency, cosigned, since, watermark
+
+
+def _note(value: Any) -> bytes:
+    if not isinstance(value, str) or len(value) > _MAX_NOTE:
+        raise TypeError
+    return value.encode("utf-8", "surrogatepass")
 
 
 def _hashes(value: Any) -> list[bytes]:

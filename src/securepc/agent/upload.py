@@ -7,6 +7,7 @@ policy gives. What the ledger contradicts is an alarm, and nothing is removed on
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -123,13 +124,15 @@ class Uploader:
     def trim(self) -> list[int]:
         """Remove batches that may go; gives their epochs."""
         rules = self._policy.rules.journal
+        vouched = self._vouched()
         now = self._session.manager_time()
         watermark = self._watermark()
         _, size = self._queue.totals()
         gone: list[int] = []
         for held in self._state.held():
-            covered = held.leaf < watermark
-            old = held.at is not None and now is not None and now - held.at > rules.days * _DAY
+            covered = held.leaf < min(watermark, vouched)
+            past = held.at is not None and now is not None and now - held.at > rules.days * _DAY
+            old = past and held.leaf < vouched
             if not (covered or old or size > rules.bytes):
                 continue
             size -= self._queue.size(held.epoch)
@@ -184,6 +187,8 @@ class Uploader:
         self._state.receive(verified.note, verified.receipts, self._session.manager_time())
         self._pending = None
         self._most = block.MAX_ITEMS
+        if verified.cosigned is not None:
+            self._state.put("cosigned", verified.cosigned)
         if verified.watermark is not None:
             self._keep_watermark(verified.watermark)
         self._heard()
@@ -208,6 +213,16 @@ class Uploader:
         assert isinstance(frame, str)
         if value["log"] == self._config.log.hex() and value["size"] > self._watermark():
             self._state.put("watermark", frame.encode("ascii"))
+
+    def _vouched(self) -> float:
+        """Size of the log that the policy's witnesses have cosigned; no limit where it asks for none."""
+        trust = self._policy.rules.trust
+        if not trust.quorum:
+            return math.inf
+        note = self._state.get("cosigned")
+        if note is None:
+            return 0
+        return receipt.cosigned_size(note, self._config.log_key, trust.witnesses, trust.quorum)
 
     def _watermark(self) -> int:
         """Size of the log that the manager has backed up, by its signed word."""

@@ -35,6 +35,7 @@ CONTEXTS = (
     "logs",
     "health",
     "accounts",
+    "witnesses",
     "search",
     "evidence",
     "console",

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
+
+from securepc.ledger.note import COSIGNATURE, parse_key
 
 
 class ConfigError(ValueError):
@@ -34,12 +38,44 @@ class Devices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clock_minutes: int = 10
 
 
+class Witness(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An outside party: `name` for people and the trust file, `key` its C2SP verifier key, `url` the prefix
+    before `/add-checkpoint`."""
+
+    name: Annotated[str, Meta(pattern=r"^[0-9A-Za-z._-]{1,60}$")]
+    key: str
+    url: Annotated[str, Meta(pattern=r"^https?://[^\s/]+(/[!-~]*)?$")]
+
+
+class Witnesses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`quorum`: how many of them must cosign a checkpoint, 0 if none needs to; `seconds` between two
+    rounds."""
+
+    quorum: Annotated[int, Meta(ge=0)] = 0
+    seconds: Annotated[float, Meta(ge=0.1)] = 10.0
+    servers: tuple[Witness, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what could never be fulfilled; msgspec makes a ValidationError of it."""
+        if self.quorum > len(self.servers):
+            raise ValueError(f"a quorum of {self.quorum} of {len(self.servers)} witnesses")
+        for values in ([one.name for one in self.servers], [one.key for one in self.servers]):
+            if len(set(values)) < len(values):
+                raise ValueError("a witness is named twice")
+        for one in self.servers:
+            if one.name in ("none", "witnesses"):
+                raise ValueError(f"a witness can't be called {one.name}")
+            if parse_key(one.key).algorithm != COSIGNATURE:
+                raise ValueError(f"the key of {one.name} is no cosigner's")
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything in config.toml."""
 
     server: Server = Server()
     ledger: Ledger = Ledger()
     devices: Devices = Devices()
+    witnesses: Witnesses = Witnesses()
 
 
 def load(path: Path) -> Config:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from securepc.manager.ingest.upload import Uploads
     from securepc.manager.policy.service import Policies
     from securepc.manager.search.service import SearchService
+    from securepc.manager.witnesses.service import Witnesses
 
 logger = logging.getLogger("securepc.manager")
 
@@ -76,6 +77,7 @@ class Manager:
     presence: Presence
     search: SearchService
     uploads: Uploads
+    witnesses: Witnesses
 
     def __init__(self, root: Path) -> None:
         """Open the home that `manager init` made.

@@ -108,11 +108,17 @@ def complete_agency(manager: Manager, log: bytes) -> None:
 
 
 def publish_trust(manager: Manager) -> None:
-    """Step 3: genesis.json, and policy, a C2SP tlog-policy that names the key of every agency's log."""
+    """Step 3: genesis.json, and policy: a C2SP tlog-policy of every agency's log and the witnesses."""
     trust = manager.home.trust
     write_private(trust / "genesis.json", manager.log.genesis().encode(), 0o644)
     lines = [f"log {manager.keys.verifier_key(log)}\n" for log in manager.devices.agencies()]
-    write_private(trust / "policy", "".join([*lines, "quorum none\n"]).encode("ascii"), 0o644)
+    settings = manager.config.witnesses
+    lines += [f"witness {one.name} {one.key} {one.url}\n" for one in settings.servers]
+    if settings.quorum:
+        names = " ".join(one.name for one in settings.servers)
+        lines.append(f"group witnesses {settings.quorum} {names}\n")
+    lines.append(f"quorum {'witnesses' if settings.quorum else 'none'}\n")
+    write_private(trust / "policy", "".join(lines).encode("utf-8"), 0o644)
 
 
 def _make_chain(path: Path, key: bytes) -> None:

@@ -155,6 +155,14 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
     years_after_contract: Annotated[int, Meta(ge=0, le=100)] = 5
 
 
+class Trust(msgspec.Struct, frozen=True, kw_only=True):
+    """Outsiders: the C2SP verifier keys of witnesses, and how many of them must have cosigned the log beyond
+    a batch before a PC forgets it. A quorum of 0 asks for none."""
+
+    witnesses: Annotated[tuple[Text, ...], Meta(max_length=50)] = ()
+    quorum: Annotated[int, Meta(ge=0, le=50)] = 0
+
+
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """The inside of a policy."""
 
@@ -164,6 +172,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     journal: Journal = Journal()
     retention: Retention = Retention()
     doors: Doors = Doors()
+    trust: Trust = Trust()
 
 
 class Policy(NamedTuple):

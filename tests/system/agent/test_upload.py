@@ -442,6 +442,7 @@ def test_space_of_the_policy_removes_the_oldest_receipted_only(pc_by_hand: Pc) -
             days = 30
 
         seal = rules.seal
+        trust = rules.trust
 
     pc_by_hand.uploader._policy = type("P", (), {"rules": Small})()  # type: ignore[assignment]
     assert pc_by_hand.uploader.trim() == [1, 2]

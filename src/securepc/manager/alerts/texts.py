@@ -36,6 +36,18 @@ _ALERTS = {
         "台帳のディスクに空きがありません。空きができるまで、PCからの受け取りを止めています。",
         "The ledger's disk is full. Nothing is taken from devices until there is room.",
     ),
+    "witness-history": (
+        "連署者「{name}」が署名を拒みました。以前の連署とつながりません({detail})。台帳が変わった可能性があります。",
+        "The witness “{name}” refused: the log does not continue what it signed before ({detail}).",
+    ),
+    "witness-ahead": (
+        "連署者「{name}」は、この台帳より先まで連署済みです({detail})。古い台帳に戻された可能性があります。",
+        "The witness “{name}” has signed more than this ledger holds ({detail}): is this an older copy?",
+    ),
+    "witness-silent": (
+        "連署者「{name}」の連署を24時間以上得られていません({detail})。",
+        "The witness “{name}” has not cosigned for over 24 hours ({detail}).",
+    ),
     "happening": (
         "PCの記録「{name}」を処理できませんでした。記録は台帳に残っています({error})。",
         "An entry “{name}” of a device could not be acted upon. It is on the ledger ({error}).",

@@ -39,11 +39,11 @@ class Collected(NamedTuple):
 class Collector:
     """Makes the parts of one pack. Thread-safe as its reader and key store are."""
 
-    def __init__(self, reader: LogReader, keys: KeyStore, log: bytes) -> None:
+    def __init__(self, reader: LogReader, keys: KeyStore, snapshot: Snapshot) -> None:
         self._reader = reader
         self._keys = keys
-        self._log = log
-        self._snapshot: Snapshot = reader.snapshot(log)
+        self._log = snapshot.log
+        self._snapshot = snapshot
         self._records = self._snapshot.records()
 
     def collect(self, wanted: Wanted, claim: Range | None) -> Collected:

@@ -1,7 +1,7 @@
 """Make evidence packs: of chosen entries, of what a search finds, of all that a device recorded in a range.
 
 1. What is asked for and not sealed yet is sealed: the devices are ordered to, and waited for.
-2. One snapshot of the ledger is taken, which covers it all.
+2. One snapshot of the ledger is taken, which covers it all, and shown to the witnesses.
 3. The pack is written from that snapshot, batch by batch.
 """
 
@@ -133,7 +133,9 @@ class EvidenceService:
         return Range(device, min(numbers), max(numbers))
 
     def _collector(self, log: bytes) -> Collector:
-        return Collector(self._manager.log, self._manager.keys, log)
+        return Collector(
+            self._manager.log, self._manager.keys, self._manager.witnesses.snapshot(log).snapshot
+        )
 
     def _write(
         self,

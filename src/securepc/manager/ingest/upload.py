@@ -13,7 +13,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from functools import partial
 from sqlite3 import OperationalError
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from securepc.ledger.sequencer import Committed
 from securepc.ledger.state import Refused
@@ -175,9 +175,20 @@ def receipt(manager: Manager, upload: Upload, committed: Committed, size: int) -
             for header, index, proof in zip(upload.headers, committed.indexes, proofs, strict=True)
         ],
         "consistency": [b64encode(step) for step in manager.log.consistency(log, size, now)],
+        **_cosigned(manager, log, now),
         "watermark": None,  # nothing may be trimmed on the strength of a backup that does not exist
     }
     return messages.encode(answer)
+
+
+def _cosigned(manager: Manager, log: bytes, size: int) -> dict[str, Any]:
+    """The newest checkpoint that the quorum cosigned, and that the log of `size` continues it."""
+    note = manager.witnesses.cosigned(log)
+    seen = int(note.split(b"\n", 2)[1]) if note else 0
+    if note is None or seen > size:
+        return {"cosigned": None, "since": []}
+    steps = manager.log.consistency(log, seen, size)
+    return {"cosigned": note.decode("utf-8"), "since": [b64encode(step) for step in steps]}
 
 
 def _refused(manager: Manager, sender: Sender, upload: Upload, refused: Refused) -> None:

@@ -8,10 +8,11 @@ from typing import Annotated, NamedTuple
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import func, select
 
-from securepc.ledger import checkpoint, note
+from securepc.ledger import checkpoint
 from securepc.ledger.log import StoredLeaf
 from securepc.manager.accounts.auth import Caller, Here, current_account
 from securepc.manager.console import view, words
+from securepc.manager.console.words import Word
 from securepc.manager.core import Manager
 from securepc.manager.ingest.model import Fault
 from securepc.manager.refusal import N_
@@ -73,7 +74,8 @@ def ledger(request: Request, manager: Here, caller: Anyone) -> Response:
         caller,
         now=now,
         origin=head.origin,
-        witnesses=len(note.parse(now.checkpoint).signatures) - 1,
+        witnesses=_witnesses(manager, caller.log),
+        quorum=manager.witnesses.quorum,
         note=now.checkpoint.decode("utf-8"),
         key=str(manager.log.key(caller.log)),
         identity=fingerprint(manager.keys.identity.public).hex(),
@@ -104,6 +106,40 @@ def trust(manager: Here, caller: Anyone) -> Response:
 def genesis(manager: Here, caller: Anyone) -> Response:
     """The chain's genesis: the key that signs its blocks."""
     return _download(manager.log.genesis().encode(), "genesis.json", "application/json")
+
+
+class WitnessLine(NamedTuple):
+    """An outside party: what it cosigned last and when (microseconds UTC), and how it answers. `state` is a
+    msgid, `detail` in its own words."""
+
+    name: str
+    size: int
+    signed_at: int | None
+    state: Word
+    detail: str
+
+
+_TROUBLES = {
+    "": Word(N_("Has cosigned"), "good"),
+    "unreachable": Word(N_("Does not answer"), "warn"),
+    "garbled": Word(N_("Answers something else"), "warn"),
+    "refused": Word(N_("Does not follow this log"), "warn"),
+    "ahead": Word(N_("Has signed more than is here"), "bad"),
+    "other-history": Word(N_("Refuses: another history"), "bad"),
+}
+
+
+def _witnesses(manager: Manager, log: bytes) -> list[WitnessLine]:
+    states = manager.witnesses.states(log)
+    lines = []
+    for witness in manager.witnesses.witnesses:
+        state = states.get(str(witness.key))
+        if state is None:
+            lines.append(WitnessLine(witness.name, 0, None, Word(N_("Not asked yet"), "plain"), ""))
+            continue
+        word = _TROUBLES.get(state.trouble, Word(state.trouble, "warn"))
+        lines.append(WitnessLine(witness.name, state.size, state.signed_at, word, state.detail))
+    return lines
 
 
 def _download(data: str | bytes, name: str, kind: str) -> Response:

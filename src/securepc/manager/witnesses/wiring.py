@@ -1,0 +1,31 @@
+"""Adds witnesses to a manager."""
+
+from __future__ import annotations
+
+from securepc.ledger.note import parse_key
+from securepc.manager import setup
+from securepc.manager.core import Manager
+from securepc.manager.witnesses.client import Witness
+from securepc.manager.witnesses.service import Witnesses
+
+
+def attach(manager: Manager) -> None:
+    """`manager.witnesses`; policies name them to the PCs."""
+    settings = manager.config.witnesses
+    servers = [Witness(one.name, parse_key(one.key), one.url) for one in settings.servers]
+    manager.witnesses = Witnesses(manager.log, manager.database, servers, settings.quorum, settings.seconds)
+    manager.on_start(lambda: setup.publish_trust(manager))
+    manager.on_start(lambda: _tell_devices(manager))
+    manager.on_start(manager.witnesses.start)
+    manager.on_close(manager.witnesses.close)
+
+
+def _tell_devices(manager: Manager) -> None:
+    """The policy says whose cosignatures PCs wait for before they forget a batch."""
+    settings = manager.config.witnesses
+    trust = {"witnesses": [one.key for one in settings.servers], "quorum": settings.quorum}
+    for log in manager.devices.agencies():
+        rules = manager.policies.rules(log)
+        known = rules.get("trust", {"witnesses": [], "quorum": 0})
+        if known != trust and manager.policies.current(log, b"") is not None:
+            manager.policies.change(log, {**rules, "trust": trust}, actor="config")
