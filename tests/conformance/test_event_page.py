@@ -13,6 +13,7 @@ from format_pages import examples
 
 from securepc.wire.event import Event, from_entry, to_entry
 from securepc.wire.kinds import FAMILIES, KINDS, title
+from securepc.wire.orders import ORDERS
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,14 +74,31 @@ def test_the_tables_are_the_catalogue() -> None:
     assert ran.returncode == 0, ran.stderr
 
 
+def questions() -> set[str]:
+    """What people's programs ask the agent at its socket: first arguments of `local.on` and `ask`."""
+    found = set()
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                named = node.func.attr == "ask" or (
+                    node.func.attr == "on" and ast.unparse(node.func.value).endswith("local")
+                )
+                if named and node.args and isinstance(node.args[0], ast.Constant):
+                    found.add(str(node.args[0].value))
+    return found
+
+
 def test_every_kind_that_the_code_names_is_in_the_catalogue() -> None:
     """Every text in the code that is spelled like a kind of a known family is one."""
     families = {name.partition(".")[0] for name in KINDS} | set(FAMILIES)
     looks_like = re.compile(rf"(?:{'|'.join(sorted(families))})\.[a-z]+(?:-[a-z]+)*")
     others = {
         "agent.toml",  # files of the agent and the manager
+        "agent.sock",
         "policy.json",
         "session.key",
+        *ORDERS,
+        *questions(),
     }
     unknown: dict[str, str] = {}
     emitted = set()
