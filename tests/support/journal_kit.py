@@ -80,7 +80,7 @@ class Opened:
             assert header.previous == previous, "a fork"
             secret = INTAKE.unseal(batch.sealed_key)
             entries = batches.open_payload(header, batch.ciphertext, secret, root_of=merkle.root)
-            if not verifier.take(header.epoch, header.first, entries, header.seal):
+            if not verifier.take(header.epoch, header.first, entries, header.seal).seal:
                 self.bad_seals.append(epoch)
             self.headers.append(header)
             self.entries += entries

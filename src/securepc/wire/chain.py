@@ -17,6 +17,7 @@ import hashlib
 import hmac
 import struct
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from securepc.wire import keys
 
@@ -94,17 +95,32 @@ class Verifier:
 
     __slots__ = ("epoch", "key", "seal")
 
+    class Agreement(NamedTuple):
+        """`seal`: the entries carry the seal that the header claims. `head`: the chain passes through what a
+        heartbeat said of this epoch (true where none did)."""
+
+        seal: bool
+        head: bool
+
     def __init__(self, key: bytes, epoch: int = 0, last_seal: bytes = NO_SEAL) -> None:
         self.key = key
         self.epoch = epoch
         self.seal = last_seal
 
-    def take(self, epoch: int, first: int, entries: Iterable[bytes] | None, claimed: bytes) -> bool:
+    def take(
+        self,
+        epoch: int,
+        first: int,
+        entries: Iterable[bytes] | None,
+        claimed: bytes,
+        heartbeat: tuple[int, bytes] | None = None,
+    ) -> Agreement:
         """Go on to `epoch` and say whether its entries carry the seal that its header claims.
 
         Epochs are taken without a gap. The next epoch is chained to the claimed seal, right or wrong,
         as the device did, so one bad epoch does not condemn those after it. `entries` None: they cannot
-        be read, so the answer is False.
+        be read, so the answer is False. `heartbeat`: the sequence number and the tag that the device named
+        while the epoch was open.
 
         Raises:
             ValueError: not the epoch after the last one.
@@ -115,8 +131,11 @@ class Verifier:
         self.epoch = epoch
         before, self.seal = self.seal, claimed
         if entries is None:
-            return False
+            return self.Agreement(False, True)
         chain = Epoch(self.key, epoch, first, before)
+        passed = heartbeat is None or heartbeat == (first - 1, chain.last)
         for entry in entries:
-            chain.extend(entry)
-        return hmac.compare_digest(chain.seal(), claimed)
+            tag = chain.extend(entry)
+            if not passed and heartbeat is not None and first + chain.count - 1 == heartbeat[0]:
+                passed = hmac.compare_digest(tag, heartbeat[1])
+        return self.Agreement(hmac.compare_digest(chain.seal(), claimed), passed)

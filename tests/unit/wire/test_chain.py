@@ -29,7 +29,7 @@ entries = st.lists(st.binary(min_size=1, max_size=40), max_size=6)
 def test_what_the_device_sealed_verifies_from_k0(epochs: list[list[bytes]]) -> None:
     verifier = chain.Verifier(K0)
     for (number, first, seal), lines in zip(run(epochs), epochs, strict=True):
-        assert verifier.take(number, first, lines, seal)
+        assert verifier.take(number, first, lines, seal).seal
 
 
 @given(st.lists(entries, min_size=1, max_size=4), st.data())
@@ -51,14 +51,14 @@ def test_any_change_of_lines_fails_and_the_next_epochs_still_verify(
     verifier = chain.Verifier(K0)
     for (number, first, seal), honest in zip(run(epochs), epochs, strict=True):
         taken = lines if number == bad + 1 else honest
-        assert verifier.take(number, first, taken, seal) is (taken == honest)
+        assert verifier.take(number, first, taken, seal).seal is (taken == honest)
 
 
 def test_position_epoch_and_unreadable_lines_matter() -> None:
     (sealed,) = run([[b"a", b"b"]])
-    assert not chain.Verifier(K0).take(1, 2, [b"a", b"b"], sealed[2])
-    assert not chain.Verifier(K0).take(1, 1, None, sealed[2])
-    assert not chain.Verifier(bytes(32)).take(1, 1, [b"a", b"b"], sealed[2])
+    assert not chain.Verifier(K0).take(1, 2, [b"a", b"b"], sealed[2]).seal
+    assert not chain.Verifier(K0).take(1, 1, None, sealed[2]).seal
+    assert not chain.Verifier(bytes(32)).take(1, 1, [b"a", b"b"], sealed[2]).seal
     later = chain.Verifier(K0)
     try:
         later.take(2, 1, [], sealed[2])

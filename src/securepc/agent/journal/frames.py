@@ -73,16 +73,19 @@ def scan(data: bytes, key: bytes, epoch: int, first: int, previous_seal: bytes) 
         return Contents(None, [], [], len(data), "")
     frames = _split(data)
     opening = chain.opening(mac, epoch, previous_seal)
-    # A frame is checked against the tag stored before it, so an alteration shows where it was made.
+    # A frame is checked against the tag stored before it and under its own number, so an alteration shows
+    # where it was made: after a frame that was taken out only the next one is wrong.
     right = [
-        number == first + i
-        and hmac.compare_digest(tag, chain.tag(mac, number, frames[i - 1][1] if i else opening, entry))
+        hmac.compare_digest(tag, chain.tag(mac, number, frames[i - 1][1] if i else opening, entry))
         for i, (number, tag, entry) in enumerate(frames)
     ]
     used = max((i + 1 for i, good in enumerate(right) if good), default=0)
     wrong = [first + i for i, good in enumerate(right[:used]) if not good]
     if wrong:
         altered = altered or "entry " + ", ".join(map(str, wrong[:20]))
+    numbers = [number for number, _, _ in frames[:used]]
+    if not altered and numbers != list(range(first, first + used)):
+        altered = "entries are missing or out of place"
     size = HEADER_SIZE + sum(FRAME_SIZE + len(entry) for _, _, entry in frames[:used])
     return Contents(
         header, [e for _, _, e in frames[:used]], [t for _, t, _ in frames[:used]], len(data) - size, altered

@@ -20,6 +20,10 @@ _ALERTS = {
         "受け取ったバッチが、PCの記録または先に届いた行と一致しません(理由: {reason})。",
         "A batch does not agree with its device's journal or with lines announced before (reason: {reason}).",
     ),
+    "clone": (
+        "このPCの登録情報が、2台のPCで同時に使われています。複製された可能性があります。",
+        "Two PCs speak as this device by turns: it may have been cloned.",
+    ),
     "silent": (
         "PC「{name}」から連絡がありません。",
         "Nothing has been heard from the device “{name}”.",

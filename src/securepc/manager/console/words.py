@@ -65,6 +65,7 @@ def of_result(result: str) -> Word:
 _FAULTS = {
     "seal": N_("The PC's journal does not agree with its seal"),
     "provisional": N_("Other lines were announced before"),
+    "heartbeat": N_("Does not agree with what the PC had reported before"),
     "key": N_("The key does not fit"),
     "ciphertext": N_("The encrypted data is not what was signed"),
     "encryption": N_("The encrypted data does not open"),

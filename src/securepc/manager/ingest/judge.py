@@ -14,6 +14,7 @@ from securepc.ledger.log import StoredLeaf
 from securepc.ledger.state.logs import month_of
 from securepc.manager import clock
 from securepc.manager.alerts import service as alerts
+from securepc.manager.ingest import claims
 from securepc.manager.ingest.model import Fault, MacChain, Opening
 from securepc.manager.ingest.opened import Opened
 from securepc.wire import batch, chain
@@ -29,6 +30,9 @@ SEAL = "seal"
 """The payload opens, but the journal's MAC chain does not lead to the seal in the header."""
 PROVISIONAL = "provisional"
 """The payload opens, but other lines were announced before."""
+HEARTBEAT = "heartbeat"
+"""The payload opens, but does not pass through what the device had said in a heartbeat: its end was cut, or
+written anew."""
 _SHOWN = 200
 
 
@@ -67,8 +71,9 @@ class Judge:
             opened = []
             seals = Seals(session, self._manager)
             for item in found:
-                agrees = seals.agree(item)
-                reason = item.reason or (None if agrees else SEAL) or self._compare(session, item)
+                seal, head = seals.agree(item)
+                reason = item.reason or (None if seal else SEAL) or self._compare(session, item)
+                reason = reason or (None if head else HEARTBEAT)
                 if reason is not None:
                     faults += 1
                     _report(session, item, reason)
@@ -159,17 +164,21 @@ class Seals:
         self._manager = manager
         self._chains: dict[bytes, tuple[MacChain, chain.Verifier]] = {}
 
-    def agree(self, item: Opened) -> bool:
-        """Whether a batch carries the seal that its device's chain leads to; goes on either way."""
+    def agree(self, item: Opened) -> chain.Verifier.Agreement:
+        """Whether a batch carries the seal that its device's chain leads to, and passes through its last
+        heartbeat; goes on either way."""
         header = item.header
         found = self._chain(header.device)
         if found is None:
-            return False
+            return chain.Verifier.Agreement(False, True)
         if header.epoch <= found.epoch:
-            return True  # judged before
+            return chain.Verifier.Agreement(True, True)  # judged before
         while found.epoch + 1 < header.epoch:  # only where this database is older than the ledger
             found.take(found.epoch + 1, 1, None, self._claimed(item.log, header.device, found.epoch + 1))
-        return found.take(header.epoch, header.first, item.entries, header.seal) or item.entries is None
+        said = claims.claimed(self._session, header.device, header.epoch)
+        claims.settle(self._session, header.device, header.epoch)
+        agreement = found.take(header.epoch, header.first, item.entries, header.seal, said)
+        return agreement._replace(seal=agreement.seal or item.entries is None)
 
     def keep(self) -> None:
         """Write down where the chains stand. The keys before are gone with this."""

@@ -44,3 +44,16 @@ class Fault(Base):
     device: Mapped[bytes] = mapped_column(Handle)
     reason: Mapped[str]
     found_at: Mapped[int]
+
+
+class Claim(Base):
+    """What a device said last of an epoch while it was open: its batch must pass through it."""
+
+    __tablename__ = "heartbeat_claims"
+
+    device: Mapped[bytes] = mapped_column(Handle, primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    boot: Mapped[bytes]
+    sequence: Mapped[int]
+    head: Mapped[bytes]
+    at: Mapped[int]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from securepc.manager import clock
 from securepc.manager.devices.presence import Heartbeat
 from securepc.manager.ingest import messages
+from securepc.manager.ingest.claims import Claims
 from securepc.manager.ingest.diagnostics import Diagnostics
 from securepc.manager.ingest.messages import HeartbeatMessage, ProvisionalLines
 from securepc.manager.ingest.nonces import LIFETIME_MS, Nonces
@@ -39,6 +40,7 @@ class Ingest:
         self.orders = Orders()
         self.diagnostics = Diagnostics(manager.database)
         self.provisional = ProvisionalStore(manager.home.provisional)
+        self.claims = Claims(manager.database, manager.log)
 
     def sender(self, device: bytes) -> Sender:
         """An enrolled device.
@@ -117,19 +119,18 @@ class Ingest:
         frame = leaf.frame(
             "heartbeat", documents.encode("heartbeat", value), self._manager.keys.identity.sign
         )
-        self._manager.presence.beat(
-            sender.device,
-            Heartbeat(
-                bytes.fromhex(message.boot),
-                message.epoch,
-                message.sequence,
-                head,
-                message.at - now,
-                message.up,
-                now,
-                message.status,
-            ),
+        beat = Heartbeat(
+            bytes.fromhex(message.boot),
+            message.epoch,
+            message.sequence,
+            head,
+            message.at - now,
+            message.up,
+            now,
+            message.status,
         )
+        self.claims.heard(sender.log, sender.device, beat)
+        self._manager.presence.beat(sender.device, beat)
         return frame
 
     async def wait(

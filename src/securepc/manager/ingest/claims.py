@@ -1,0 +1,88 @@
+"""What heartbeats say of the open epoch, kept until its batch is judged; and devices that are two, or set
+back.
+
+A heartbeat names the last entry and its tag. Whoever cuts the journal's end afterwards, or writes it anew
+with the key of the open epoch, cannot make the batch pass through that tag. What happened after the last
+heartbeat is nobody's word: docs/security.md says so.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict, deque
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.orm import Session
+
+from securepc.manager.alerts import service as alerts
+from securepc.manager.database import Database
+from securepc.manager.ingest.model import Claim
+
+if TYPE_CHECKING:
+    from securepc.ledger.log import LogReader
+    from securepc.manager.devices.presence import Heartbeat
+
+CLONE = "clone"
+_BOOTS = 20
+"""Boots of a device that are remembered: one of them that speaks again is a second PC."""
+
+
+class Claims:
+    """At `manager.ingest.claims`. Thread-safe."""
+
+    def __init__(self, database: Database, reader: LogReader) -> None:
+        self._database = database
+        self._reader = reader
+        self._lock = threading.Lock()
+        self._boots: defaultdict[bytes, deque[bytes]] = defaultdict(lambda: deque(maxlen=_BOOTS))
+
+    def heard(self, log: bytes, device: bytes, beat: Heartbeat) -> None:
+        """Keep what a heartbeat says, durably: the device is told that it was heard only after this."""
+        record = self._reader.device(log, device)
+        # The batch may have overtaken the heartbeat on its way.
+        late = record is not None and beat.epoch <= record.epoch
+        clone = self._speaks_again(device, beat.boot)
+        if late and not clone:
+            return
+        with self._database.write() as session:
+            if not late:
+                _keep(session, device, beat)
+            if clone:
+                alerts.raise_alert(session, log, CLONE, device, {"boot": beat.boot.hex()})
+
+    def _speaks_again(self, device: bytes, boot: bytes) -> bool:
+        """Whether a boot speaks that another one had followed already."""
+        with self._lock:
+            boots = self._boots[device]
+            again = boot in boots and boots[-1] != boot
+            if boot in boots:
+                boots.remove(boot)
+            boots.append(boot)
+            return again
+
+
+def claimed(session: Session, device: bytes, epoch: int) -> tuple[int, bytes] | None:
+    """What the device said last of an epoch: (sequence, tag)."""
+    row = session.get(Claim, (device, epoch))
+    return None if row is None else (row.sequence, row.head)
+
+
+def settle(session: Session, device: bytes, epoch: int) -> None:
+    """Forget what was said of this epoch and those before."""
+    session.execute(delete(Claim).where(Claim.device == device, Claim.epoch <= epoch))
+
+
+def _keep(session: Session, device: bytes, beat: Heartbeat) -> None:
+    """The furthest word stands: sending a lower one later does not undo it."""
+    row = insert(Claim).values(
+        device=device, epoch=beat.epoch, boot=beat.boot, sequence=beat.sequence, head=beat.head, at=beat.at
+    )
+    session.execute(
+        row.on_conflict_do_update(
+            index_elements=["device", "epoch"],
+            set_={"sequence": beat.sequence, "head": beat.head, "at": beat.at, "boot": beat.boot},
+            where=Claim.sequence < beat.sequence,
+        )
+    )
