@@ -253,7 +253,7 @@ def test_an_unreadable_batch_is_left_out_and_said(running: Running, office: Offi
 
 def test_what_expired_is_gone_and_said(running: Running, office: Office) -> None:
     device = running.device()
-    device.send(device.seal_batch([entry(1)]))
+    running.wait_judged(*device.send(device.seal_batch([entry(1)])))  # its key is kept with its month now
     running.manager.keys.destroy_month(running.log, running.manager.keys.months(running.log)[0])
     refused(office.ask(entries=[f"{device.handle.hex()}.1"]), 409, "unreadable")
 
