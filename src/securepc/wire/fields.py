@@ -67,6 +67,8 @@ FIELDS: dict[str, Field] = dict(
         _field("bssid", "text", "BSSID", "BSSID"),
         _field("encryption", "text", "暗号化方式", "Encryption"),
         _field("network", "text", "ネットワーク", "Network"),
+        _field("subnet", "text", "サブネット", "Subnet"),
+        _field("attached", "text", "接続の種類", "Kind of connection"),
         _field("wireless", "boolean", "無線", "Wireless"),
         _field("url", "text", "URL", "URL"),
         _field("host", "text", "ホスト", "Host"),
@@ -99,6 +101,7 @@ FIELDS: dict[str, Field] = dict(
         _field("longitude", "text", "経度", "Longitude"),
         _field("accuracy", "integer", "誤差(m)", "Accuracy (m)"),
         _field("source", "text", "取得元", "Source"),
+        _field("no_position", "object", "位置がない理由", "Why there is no position"),
         # software and state
         _field("software", "text", "ソフトウェア", "Software"),
         _field("version", "text", "バージョン", "Version"),

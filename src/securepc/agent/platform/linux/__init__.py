@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from securepc.agent.collect.processes import Observer
     from securepc.agent.enforce import Context as DoorContext
     from securepc.agent.enforce import Enforcer
+    from securepc.agent.platform.base.location import Positioner
 
-__all__ = ["clock", "collectors", "doors", "machine"]
+__all__ = ["clock", "collectors", "doors", "machine", "positioner"]
 
 
 def collectors(context: Context) -> list[Collector]:
@@ -56,3 +57,10 @@ def collectors(context: Context) -> list[Collector]:
 def doors(context: DoorContext) -> list[Enforcer]:
     """Every enforcer for Linux, not yet started. Each is made with what it needs of this system."""
     return []
+
+
+def positioner() -> Positioner:
+    """This PC's location service."""
+    from securepc.agent.platform.linux.geoclue import GeoClue
+
+    return GeoClue()

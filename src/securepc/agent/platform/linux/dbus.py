@@ -1,7 +1,7 @@
 """As much of the D-Bus protocol as asking a system service a question takes (D-Bus specification 0.41).
 
-Calls with text arguments, answers of any type but file descriptors; no signals, no services. What arrives
-is bounded and checked: another program wrote it.
+Calls with text arguments, properties, answers of any type but file descriptors; no signals, no services.
+What arrives is bounded and checked: another program wrote it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import struct
 from typing import Any
 
 SYSTEM_BUS = "/run/dbus/system_bus_socket"
+_PROPERTIES = "org.freedesktop.DBus.Properties"
 _CALL, _RETURN, _ERROR = 1, 2, 3
 _PATH, _INTERFACE, _MEMBER, _REPLY, _DESTINATION, _SIGNATURE = 1, 2, 3, 5, 6, 8
 SERIAL = 0
@@ -59,18 +60,42 @@ class Bus:
         Raises:
             DBusError: it answers with an error, or not at all; OSError: the bus is gone.
         """
-        self._serial += 1
         body = Writer()
         for argument in arguments:
             body.text(argument)
+        return self._ask(service, path, interface, member, "s" * len(arguments), body)
+
+    def get(self, service: str, path: str, interface: str, name: str) -> Any:
+        """A property of an object. Raises as `call`."""
+        found = self.call(service, path, _PROPERTIES, "Get", interface, name)
+        if not found:
+            raise DBusError("an answer without a value")
+        return found[0]
+
+    def put(self, service: str, path: str, interface: str, name: str, value: str | int) -> None:
+        """Set a property of an object: a text, or an unsigned 32-bit number. Raises as `call`."""
+        body = Writer()
+        for text in (interface, name):
+            body.text(text)
+        body.signature("s" if isinstance(value, str) else "u")
+        if isinstance(value, str):
+            body.text(value)
+        else:
+            body.number("I", value)
+        self._ask(service, path, _PROPERTIES, "Set", "ssv", body)
+
+    def _ask(
+        self, service: str, path: str, interface: str, member: str, signature: str, body: Writer
+    ) -> list[Any]:
+        self._serial += 1
         fields = [
             (_PATH, "o", path),
             (_INTERFACE, "s", interface),
             (_MEMBER, "s", member),
             (_DESTINATION, "s", service),
         ]
-        if arguments:
-            fields.append((_SIGNATURE, "g", "s" * len(arguments)))
+        if signature:
+            fields.append((_SIGNATURE, "g", signature))
         self._socket.sendall(message(_CALL, self._serial, fields, bytes(body.data)))
         for _ in range(1_000):
             kind, headers, data, little = self.receive()
