@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from securepc.agent.platform.linux.identity import clock, machine
@@ -56,7 +57,24 @@ def collectors(context: Context) -> list[Collector]:
 
 def doors(context: DoorContext) -> list[Enforcer]:
     """Every enforcer for Linux, not yet started. Each is made with what it needs of this system."""
-    return []
+    return [_networks(context)]
+
+
+def _networks(context: DoorContext) -> Enforcer:
+    from securepc.agent.enforce.cutting import servers_of
+    from securepc.agent.enforce.networks import NetworkGuard
+    from securepc.agent.platform.linux.attached import Attached
+    from securepc.agent.platform.linux.logons import Logons
+    from securepc.agent.platform.linux.nftables import Nftables
+
+    logons = Logons()
+    return NetworkGuard(
+        context,
+        Attached(),
+        Nftables(),
+        servers=lambda: servers_of(Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")),
+        users=lambda: {one.user for one in (logons.look() or {}).values() if one.user},
+    )
 
 
 def positioner() -> Positioner:

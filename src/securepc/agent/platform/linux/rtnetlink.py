@@ -14,17 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from securepc.agent.collect.network import Gateway, Interface, Networks
+from securepc.agent.platform.linux import netlink
 
 _GET_LINK, _GET_ADDRESS, _GET_ROUTE, _GET_NEIGHBOUR = 18, 22, 26, 30
-_REQUEST, _DUMP = 0x1, 0x300
-_DONE, _ERROR = 3, 2
-_GROUPS = 0x1 | 0x10 | 0x100 | 0x40 | 0x400  # links, addresses and routes of IPv4 and IPv6
-_MESSAGE = struct.Struct("=IHHII")
+GROUPS = 0x1 | 0x10 | 0x100 | 0x40 | 0x400  # links, addresses and routes of IPv4 and IPv6
 _LINK = struct.Struct("=BxHiII")  # family, type, index, flags, change
 _ADDRESS = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
 _ROUTE = struct.Struct("=BBBBBBBBI")  # family, dst, src, tos, table, protocol, scope, type, flags
 _NEIGHBOUR = struct.Struct("=BxHiHBB")  # family, index, state, flags, type
-_ATTRIBUTE = struct.Struct("=HH")
 _UP, _RUNNING, _LOOPBACK = 0x1, 0x40, 0x8
 _OPERSTATE_UNKNOWN, _OPERSTATE_UP = 0, 6
 _LINK_SCOPE = 253
@@ -42,8 +39,7 @@ class NetlinkLookout:
 
     def open(self) -> None:
         """Subscribe to changes."""
-        self._news = _socket()
-        self._news.bind((0, _GROUPS))
+        self._news = netlink.open_socket(socket.NETLINK_ROUTE, GROUPS)
         self._news.setblocking(False)
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poll = select.poll()
@@ -67,15 +63,14 @@ class NetlinkLookout:
 
     def look(self) -> Networks:
         """Dump links, addresses, routes and neighbours."""
-        with contextlib.closing(_socket()) as source:
-            source.bind((0, 0))
+        with contextlib.closing(netlink.open_socket(socket.NETLINK_ROUTE)) as source:
             source.settimeout(5)
             links = dict(_links(source))
             addresses: dict[int, list[str]] = {}
-            for index, address in _addresses(source):
+            for index, address in dump_addresses(source):
                 addresses.setdefault(index, []).append(address)
-            neighbours = dict(_neighbours(source))
-            routes = sorted(_routes(source))
+            neighbours = dict(dump_neighbours(source))
+            routes = sorted(dump_routes(source))
         interfaces = {
             name: Interface(mac, up, _wireless(name), tuple(sorted(addresses.get(index, ()))))
             for index, (name, mac, up) in links.items()
@@ -102,40 +97,10 @@ class NetlinkLookout:
         self._wake_read = self._wake_write = -1
 
 
-def _socket() -> socket.socket:
-    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
-
-
 def _dump(
     source: socket.socket, what: int, header: struct.Struct
 ) -> Iterator[tuple[tuple[int, ...], dict[int, bytes]]]:
-    """Everything of a kind: the fixed header's fields, and attributes by their number."""
-    body = bytes(header.size)
-    source.send(_MESSAGE.pack(_MESSAGE.size + len(body), what, _REQUEST | _DUMP, 1, 0) + body)
-    while True:
-        data = source.recv(262_144)
-        offset = 0
-        while offset + _MESSAGE.size <= len(data):
-            length, kind, _, _, _ = _MESSAGE.unpack_from(data, offset)
-            if kind == _DONE:
-                return
-            if kind == _ERROR:
-                (number,) = struct.unpack_from("=i", data, offset + _MESSAGE.size)
-                raise OSError(-number, os.strerror(-number))
-            start, end = offset + _MESSAGE.size, min(offset + length, len(data))
-            if end - start >= header.size:
-                yield header.unpack_from(data, start), dict(_attributes(data[start + header.size : end]))
-            offset += max((length + 3) & ~3, _MESSAGE.size)
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    offset = 0
-    while offset + _ATTRIBUTE.size <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, offset)
-        if length < _ATTRIBUTE.size:
-            return
-        yield kind & 0x3FFF, data[offset + _ATTRIBUTE.size : offset + length]
-        offset += (length + 3) & ~3
+    return netlink.ask(source, what, bytes(header.size), header)
 
 
 def _links(source: socket.socket) -> Iterator[tuple[int, tuple[str, str, bool]]]:
@@ -149,7 +114,8 @@ def _links(source: socket.socket) -> Iterator[tuple[int, tuple[str, str, bool]]]
         yield index, (name, _mac(attributes.get(1, b"")), bool(flags & _UP and connected))
 
 
-def _addresses(source: socket.socket) -> Iterator[tuple[int, str]]:
+def dump_addresses(source: socket.socket) -> Iterator[tuple[int, str]]:
+    """Index of the interface, and an address with its prefix length; link-local ones are left out."""
     for (_, prefix, _, scope, index), attributes in _dump(source, _GET_ADDRESS, _ADDRESS):
         if scope == _LINK_SCOPE:
             continue
@@ -160,7 +126,7 @@ def _addresses(source: socket.socket) -> Iterator[tuple[int, str]]:
             yield index, f"{address}/{prefix}"
 
 
-def _routes(source: socket.socket) -> Iterator[tuple[str, int, int, str]]:
+def dump_routes(source: socket.socket) -> Iterator[tuple[str, int, int, str]]:
     """Default routes by a gateway: family, metric, interface, address."""
     for fields, attributes in _dump(source, _GET_ROUTE, _ROUTE):
         family, prefix, table, kind = fields[0], fields[1], fields[4], fields[7]
@@ -172,7 +138,8 @@ def _routes(source: socket.socket) -> Iterator[tuple[str, int, int, str]]:
         yield name, metric, int.from_bytes(interface, sys.byteorder), _ip(gateway)
 
 
-def _neighbours(source: socket.socket) -> Iterator[tuple[tuple[int, str], str]]:
+def dump_neighbours(source: socket.socket) -> Iterator[tuple[tuple[int, str], str]]:
+    """(index of the interface, address) → MAC address, of those that answer or did."""
     for (_, _, index, state, _, _), attributes in _dump(source, _GET_NEIGHBOUR, _NEIGHBOUR):
         if not state & _UNREACHABLE and (mac := _mac(attributes.get(2, b""))):
             yield (index, _ip(attributes.get(1, b""))), mac
