@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -69,12 +69,27 @@ class Witnesses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"the key of {one.name} is no cosigner's")
 
 
+class Mail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The mail server for warnings; without `host`, no mail. `tls`: "starttls" (port 587), "tls" (465),
+    or "none" for a server on this machine. The password comes from `password_file` or from the systemd
+    credential `smtp-password`, never from here. `ca_file`: of a private authority."""
+
+    host: str = ""
+    port: int = 587
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    user: str = ""
+    password_file: str = ""
+    sender: str = ""
+    ca_file: str = ""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything in config.toml."""
 
     server: Server = Server()
     ledger: Ledger = Ledger()
     devices: Devices = Devices()
+    mail: Mail = Mail()
     witnesses: Witnesses = Witnesses()
 
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from securepc.manager.ingest.opener import Opener
     from securepc.manager.ingest.service import Ingest
     from securepc.manager.ingest.upload import Uploads
+    from securepc.manager.mail.service import Mail
+    from securepc.manager.networks.service import Networks
     from securepc.manager.policy.service import Policies
     from securepc.manager.search.service import SearchService
     from securepc.manager.witnesses.service import Witnesses
@@ -72,6 +74,8 @@ class Manager:
     happenings: Happenings
     health: Health
     ingest: Ingest
+    mail: Mail
+    networks: Networks
     opener: Opener
     policies: Policies
     presence: Presence

@@ -25,7 +25,7 @@ class RegisteredNetwork(msgspec.Struct, frozen=True, kw_only=True):
     `kind`: how the PC is attached; `fixed`: it stands in the agency's rooms, or else it is mobile (a
     pocket router, a tethered phone) and may be in a thief's bag. `ssid`, `bssids`, `security` (the weakest
     that is accepted) are Wi-Fi's; `gateways` are MAC addresses, `subnets` in CIDR notation; `egress` are the
-    addresses under which the manager sees the network.
+    addresses under which the manager sees the network. `users` and `devices` (handles): for whom it is one.
     """
 
     id: Id
@@ -39,6 +39,7 @@ class RegisteredNetwork(msgspec.Struct, frozen=True, kw_only=True):
     subnets: Shorts = ()
     egress: Shorts = ()
     users: Shorts = ()
+    devices: Shorts = ()
 
 
 class Networks(msgspec.Struct, frozen=True, kw_only=True):

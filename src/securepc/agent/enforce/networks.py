@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
+from securepc.agent import config as configs
 from securepc.agent.enforce import OFF, Context, DoorState
 from securepc.agent.enforce.asked import People
 from securepc.agent.enforce.cutting import Cut
@@ -75,6 +76,7 @@ class NetworkGuard:
         self._told: set[tuple[str, str, str]] = set()
         self._undecided = False
         self._looked = False
+        self._device = _device(context)
 
     def start(self, wake: Callable[[], None]) -> None:
         """Watch networks, and whether others change the firewall."""
@@ -137,7 +139,7 @@ class NetworkGuard:
         for seen in self._surroundings.look():
             key = (seen.interface, seen.bssid)
             since[key] = self._since.get(key, now)
-            verdict = judge(seen, rules.registered, users=users, expired=expired)
+            verdict = judge(seen, rules.registered, users=users, device=self._device, expired=expired)
             # What else it lacks will not make a network that is too weak, or nobody's, a registered one.
             final = verdict.why in ("encryption", "user", "expired") or (
                 verdict.why == "none" and seen.wireless and seen.kind == "wifi"
@@ -172,7 +174,7 @@ class NetworkGuard:
                     "registered": one.verdict.network.id if one.verdict.network else "",
                     "reason": one.verdict.why if one.decided else "settling",
                 }
-                for one in judged[:10]
+                for one in judged[:4]
             ],
         }
         if trouble is not None:
@@ -217,6 +219,13 @@ class NetworkGuard:
             if changed and not self._stopping.is_set():
                 self._wake()
                 self._stopping.wait(_SOON)
+
+
+def _device(context: Context) -> str:
+    try:
+        return configs.read(context.home).device.hex()
+    except (configs.NotEnrolled, configs.BadConfig):
+        return ""  # while uninstalling, or in a test
 
 
 def _place(judged: Sequence[Judged], fine: bool) -> Place:

@@ -72,17 +72,19 @@ def judge(
     registered: Sequence[RegisteredNetwork],
     *,
     users: Collection[str] = (),
+    device: str = "",
     expired: bool = False,
 ) -> Verdict:
     """Compare a network with the registered ones.
 
     Args:
         users: who is logged on: a registration for certain users holds while nobody else is.
+        device: this PC's handle in hex.
         expired: the policy has expired: its registrations are openings, which end with it.
     """
     best = Verdict(None, "none")
     for one in registered:
-        if not _alike(seen, one):
+        if not _alike(seen, one) or (one.devices and device not in one.devices):
             continue
         why, new_bssid = _differs(seen, one, users)
         if not why and expired:

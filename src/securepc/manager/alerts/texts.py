@@ -32,6 +32,14 @@ _ALERTS = {
         "PC「{name}」の時計が{seconds}秒ずれています。",
         "The clock of the device “{name}” is off by {seconds} seconds.",
     ),
+    "network-unregistered": (
+        "PC「{name}」が、登録されていないネットワーク「{network}」につながりました。",
+        "The PC “{name}” was on the network “{network}”, which is not registered.",
+    ),
+    "network-request": (
+        "PC「{name}」の利用者が、ネットワーク「{network}」の登録を申請しています。",
+        "The user of the PC “{name}” asks for the network “{network}” to be registered.",
+    ),
     "pending": (
         "PC「{name}」が登録の承認を待っています。",
         "The device “{name}” waits for an administrator to approve it.",

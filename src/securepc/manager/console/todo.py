@@ -22,6 +22,9 @@ _SILENT = NN_(
 )
 _PENDING = NN_("%(count)s PC waits for your approval.", "%(count)s PCs wait for your approval.")
 _FIRST = N_("Add the first PC: its operations are recorded from then on.")
+_NO_MAIL = N_("No mail server is set up: warnings reach nobody who is not looking here.")
+_MAIL_FAILS = N_("Mail can't be sent. See what the mail server says.")
+_NOBODY = N_("Nobody gets mail yet: enter an address.")
 _DISK = N_("The manager's disk could not be confirmed to be encrypted.")
 
 
@@ -54,6 +57,12 @@ def of_today(manager: Manager, log: bytes, devices: list[Device], read: Reader) 
         found.append(Todo("warn", "/devices", many(_SILENT, silent)))
     if pending:
         found.append(Todo("warn", "/devices", many(_PENDING, pending)))
+    if not manager.mail.is_configured:
+        found.append(Todo("plain", "/mail", i18n.translate(read.language, _NO_MAIL)))
+    elif manager.mail.trouble(log):
+        found.append(Todo("bad", "/mail", i18n.translate(read.language, _MAIL_FAILS)))
+    elif not manager.mail.recipients(log):
+        found.append(Todo("warn", "/mail", i18n.translate(read.language, _NOBODY)))
     if not devices:
         found.append(Todo("plain", "/devices/add", i18n.translate(read.language, _FIRST)))
     if is_encrypted(manager.home.root) is not True:

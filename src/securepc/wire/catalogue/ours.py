@@ -78,6 +78,12 @@ OURS: tuple[Kind, ...] = (
     kind("admin.token", "登録トークンの発行", "Issued an enrolment token", "count expires label approval"),
     kind("admin.code", "解除コードの発行", "Issued a code", "device purpose challenge detail reason"),
     kind("admin.device", "PCの操作", "Device administration", "device action reason name"),
+    kind(
+        "admin.network",
+        "ネットワークの登録",
+        "Networks administration",
+        "action network ssid encryption device requester reason",
+    ),
     kind("admin.hold", "保全の操作", "Evidence hold", "action period reason"),
     kind("admin.setting", "設定の変更", "Setting changed", "name previous state"),
     # what the manager found
