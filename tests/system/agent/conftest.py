@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from by_hand import Pc
+from journal_kit import FakeClock
 from middle import Middle
 from running_agent import MACHINE, OFTEN, QUICK
 from running_manager import Keeper, Running, make_home
@@ -81,3 +83,13 @@ def pc(tmp_path: Path, manager: Running, middle: Middle) -> Iterator[Callable[..
     yield make
     for agent in made:
         agent.stop(grace=0.0)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def pc_by_hand(pc: Callable[..., Agent], manager: Running) -> Pc:
+    return Pc(pc(), manager)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from by_hand import Pc, trouble
 from journal_kit import FakeClock
 from middle import Answer, Middle
 from running_agent import event
@@ -22,60 +23,6 @@ from securepc.wire.event import from_entry
 from securepc.wire.signed import batch as headers
 from securepc.wire.signed import block, documents, leaf
 from securepc.wire.signed.documents import b64encode
-
-
-class Pc:
-    """An agent whose journal runs and whose uploads are made by hand."""
-
-    def __init__(self, agent: Agent, manager: Running) -> None:
-        self.agent = agent
-        self.manager = manager
-        self.told: list[tuple[str, dict[str, Any]]] = []
-        agent.journal.start()
-        self.uploader = agent.uploader
-        self.uploader._report = lambda kind, data: self.told.append((kind, data))
-        self.count = 0
-
-    def seal(self, batches: int = 1, entries: int = 2) -> None:
-        for _ in range(batches):
-            for _ in range(entries):
-                self.count += 1
-                assert self.agent.record(event(self.agent, self.count))
-            assert self.agent.journal.seal(5.0)
-
-    def ledger(self) -> list[headers.BatchHeader]:
-        """This device's batches in the log, in its order."""
-        log = self.agent.config.log
-        found = []
-        for stored in self.manager.manager.log.leaves(log, 0, self.manager.manager.log.size(log)):
-            if leaf.split(stored.leaf).kind == "batch":
-                header = headers.of_leaf(stored.leaf)
-                if header.device == self.agent.config.device:
-                    found.append(header)
-        return found
-
-    def epochs(self) -> list[int]:
-        return [header.epoch for header in self.ledger()]
-
-    def send_all(self) -> None:
-        while self.uploader.step():
-            pass
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def pc_by_hand(pc: Callable[..., Agent], manager: Running) -> Pc:
-    return Pc(pc(), manager)
-
-
-def trouble(pc: Pc) -> Trouble:
-    with pytest.raises(Trouble) as found:
-        pc.uploader.step()
-    return found.value
 
 
 def test_a_day_without_a_manager_loses_nothing(
@@ -363,92 +310,6 @@ def test_an_impostor_gets_no_batches(pc_by_hand: Pc, middle: Middle) -> None:
     assert found.code == "impostor"
     assert "本物でない" in found.ja
     assert [path for _, path, _ in middle.requests if "/batches" in path] == []
-
-
-def watermark(pc: Pc, size: int, key: keys.SigningKey) -> str:
-    value = {"log": pc.agent.config.log.hex(), "size": size, "at": 1}
-    return b64encode(leaf.frame("watermark", documents.encode("watermark", value), key.sign))
-
-
-def test_batches_go_when_a_signed_watermark_covers_them(pc_by_hand: Pc, middle: Middle) -> None:
-    identity = pc_by_hand.manager.manager.keys.identity
-    frames: list[Any] = []
-
-    def add(method: str, path: str, body: bytes, answer: Answer) -> Answer | None:
-        if "/batches" not in path or not frames:
-            return None
-        value = json.loads(answer.body)
-        value["watermark"] = frames.pop(0)
-        return Answer(200, json.dumps(value).encode())
-
-    middle.after = add
-    held = pc_by_hand.agent.journal.queue
-
-    def leaf_of(epoch: int) -> int:
-        index = pc_by_hand.manager.manager.log.batch(
-            pc_by_hand.agent.config.log, pc_by_hand.agent.config.device, epoch
-        )
-        assert index is not None
-        return index
-
-    pc_by_hand.seal(1)
-    pc_by_hand.send_all()
-    frames.append(watermark(pc_by_hand, 10**6, keys.SigningKey(b"z" * 32)))  # by somebody else
-    pc_by_hand.seal(1)
-    assert trouble(pc_by_hand).code == "impostor"
-    assert held.after(0, 9) == [1, 2]
-    frames.append(watermark(pc_by_hand, leaf_of(1) + 1, identity))
-    pc_by_hand.seal(1)
-    pc_by_hand.send_all()
-    assert held.after(0, 9) == [2, 3], "only what is covered"
-    assert pc_by_hand.uploader.receipt(1) is None
-    assert pc_by_hand.uploader.receipt(2) is not None
-    frames.append(watermark(pc_by_hand, 1, identity))  # lower than before: ignored
-    frames.append(watermark(pc_by_hand, leaf_of(3) + 1, identity))
-    pc_by_hand.seal(1)
-    pc_by_hand.send_all()
-    pc_by_hand.seal(1)
-    pc_by_hand.send_all()
-    assert held.after(0, 9) == [4, 5]
-
-
-def test_without_a_backup_batches_stay_for_the_policys_days_by_the_managers_clock(
-    pc: Callable[..., Agent], manager: Running, clock: FakeClock
-) -> None:
-    hand = Pc(pc(clock=clock), manager)
-    hand.seal(2)
-    hand.send_all()
-    clock.now += 10 * 365 * 86_400 * 1_000_000  # the PC's own clock ten years on proves nothing
-    assert hand.uploader.trim() == []
-    clock.uptime += 29 * 86_400 * 1_000_000
-    assert hand.uploader.trim() == []
-    clock.uptime += 2 * 86_400 * 1_000_000
-    assert hand.uploader.trim() == [1, 2]
-    assert hand.agent.journal.queue.totals() == (0, 0)
-
-
-def test_space_of_the_policy_removes_the_oldest_receipted_only(pc_by_hand: Pc) -> None:
-    pc_by_hand.seal(4)
-    pc_by_hand.send_all()
-    pc_by_hand.seal(2)
-    policy = pc_by_hand.agent.policy
-    queue = pc_by_hand.agent.journal.queue
-    each = queue.totals()[1] // 6
-    rules = policy.rules
-
-    class Small:
-        class journal:  # noqa: N801
-            bytes = each * 4 + 100
-            days = 30
-
-        seal = rules.seal
-        trust = rules.trust
-
-    pc_by_hand.uploader._policy = type("P", (), {"rules": Small})()  # type: ignore[assignment]
-    assert pc_by_hand.uploader.trim() == [1, 2]
-    Small.journal.bytes = 0
-    assert pc_by_hand.uploader.trim() == [3, 4]
-    assert queue.after(0, 9) == [5, 6], "what has no receipt is never removed"
 
 
 def test_signed_requests_survive_the_managers_restart(pc_by_hand: Pc, middle: Middle) -> None:

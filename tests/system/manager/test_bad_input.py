@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
 import socket
 import time
@@ -10,6 +9,7 @@ from itertools import pairwise
 
 import pytest
 import zstandard
+from bad_input import LINES, refused, still_works
 from running_manager import Keeper, Running, wait_for
 from tiny_device import Device
 
@@ -17,71 +17,6 @@ from securepc.ledger.state.records import LogRecord
 from securepc.wire import batch, keys
 from securepc.wire.signed import batch as headers
 from securepc.wire.signed import documents, leaf
-
-LINES = [b'{"kind":"file.create","at":1,"up":1,"boot":"%032x"}' % i for i in range(3)]
-
-
-def refused(answer: object, status: int, code: str) -> None:
-    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text  # type: ignore[attr-defined]
-    error = answer.json()["error"]  # type: ignore[attr-defined]
-    assert error["ja"].endswith("。") and error["en"].endswith(".")
-
-
-def still_works(device: Device) -> None:
-    device.send(device.seal_batch(LINES))
-
-
-# -- enrolment
-
-
-def test_token_used_once_too_often(running: Running) -> None:
-    token = running.token(uses=2)
-    for _ in range(2):
-        Device(token, address=running.address).enrol()
-    late = Device(token, address=running.address)
-    refused(late.ask(), 403, "token-used")
-    refused(late.ask(), 403, "token-used")
-    (alert,) = running.alerts("token-used")
-    assert alert.level == "alert" and alert.count == 2
-    assert running.manager.log.device(running.log, late.handle) is None
-
-
-def test_token_used_at_the_same_moment(running: Running) -> None:
-    """Of five that ask at once with a token for two, two get in."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    token = running.token(uses=2)
-    devices = [Device(token, address=running.address) for _ in range(5)]
-    with ThreadPoolExecutor(5) as pool:
-        codes = sorted(answer.status_code for answer in pool.map(Device.ask, devices))
-    assert codes == [201, 201, 403, 403, 403]
-
-
-def test_tokens_that_are_not(running: Running) -> None:
-    device = Device(running.token(), address=running.address)
-    body = device.enrol_body()
-    wrong = {**body, "secret": base64.b64encode(bytes(24)).decode()}
-    refused(device.http.post("/agent/v1/enrol", json=wrong), 403, "token-unknown")
-    expired = Device(running.token(lifetime=60_000_000), address=running.address)
-    with running.manager.database.write() as session:
-        from sqlalchemy import update
-
-        from securepc.manager.devices.model import EnrolmentToken
-
-        session.execute(update(EnrolmentToken).values(expires_at=1))
-    refused(expired.ask(), 403, "token-expired")
-
-
-def test_enrolment_with_somebody_elses_key_or_number(running: Running) -> None:
-    known = running.device()
-    thief = Device(running.token(uses=5), address=running.address)
-    body = thief.enrol_body()
-    stolen = {**body, "key": base64.b64encode(known.key.public).decode()}
-    refused(thief.http.post("/agent/v1/enrol", json=stolen), 400, "malformed")
-    thief.handle = known.handle
-    refused(thief.ask(), 409, "device-taken")
-    assert running.alerts("device-taken")
-    still_works(known)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"device":1}', b"\xff", b'{"a":' * 5000, b"null"])
@@ -411,41 +346,6 @@ def test_the_first_word_stands(running: Running, keeper: Keeper) -> None:
     (index,) = device.send(device.seal_batch([b"x", b"y", b"z"]))
     wait_for(lambda: keeper.seen and keeper.seen[-1].index == index)
     assert keeper.seen[-1].reason == "provisional"
-
-
-# -- continuity
-
-
-def test_gap_and_what_is_expected(running: Running) -> None:
-    device = running.device()
-    first, second = device.seal_batch(LINES), device.seal_batch(LINES)
-    answer = device.try_send(second)
-    refused(answer, 409, "gap")
-    wanted = answer.json()["error"]["expected"]
-    assert (wanted["epoch"], wanted["sequence"]) == (1, 1)
-    assert running.alerts("gap", device)
-    device.send(first, second)
-
-
-def test_fork_is_proven_on_the_ledger(running: Running) -> None:
-    device = running.device()
-    twin = Device(running.token(), address=running.address)
-    twin.__dict__.update({**device.__dict__, "http": twin.http, "nonce": b""})
-    device.send(device.seal_batch(LINES))
-    refused(twin.try_send(twin.seal_batch(LINES[:1])), 409, "fork")
-    record = running.manager.log.device(running.log, device.handle)
-    assert record is not None and record.forked is not None
-    parts = leaf.split(running.manager.log.leaf(running.log, record.forked))
-    assert documents.decode("fork", parts.body)["device"] == device.handle.hex()
-    assert running.alerts("fork", device)[0].level == "alert"
-    still_works(device)
-
-
-def test_ledger_that_was_set_back(running: Running) -> None:
-    device = running.device()
-    device.size = 10_000
-    refused(device.try_send(device.seal_batch(LINES)), 409, "ahead")
-    assert running.alerts("ahead", device)[0].level == "alert"
 
 
 def test_verdicts_name_what_does_not_open(running: Running) -> None:
