@@ -57,7 +57,7 @@ def collectors(context: Context) -> list[Collector]:
 
 def doors(context: DoorContext) -> list[Enforcer]:
     """Every enforcer for Linux, not yet started. Each is made with what it needs of this system."""
-    return [_networks(context)]
+    return [_networks(context), _shutter(context)]
 
 
 def _networks(context: DoorContext) -> Enforcer:
@@ -82,3 +82,13 @@ def positioner() -> Positioner:
     from securepc.agent.platform.linux.geoclue import GeoClue
 
     return GeoClue()
+
+
+def _shutter(context: DoorContext) -> Enforcer:
+    from securepc.agent.enforce.shutter import Shutter
+    from securepc.agent.platform.linux.processes import Processes
+    from securepc.agent.platform.linux.storage.ports import LinuxPorts
+    from securepc.agent.platform.linux.storage.touched import MediumFiles
+
+    processes = Processes()
+    return [Shutter(context, LinuxPorts(context.home), lambda: MediumFiles(processes))]
