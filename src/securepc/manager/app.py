@@ -33,6 +33,7 @@ CONTEXTS = (
     "mail",
     "commands",
     "networks",
+    "approvals",
     "audit",
     "logs",
     "health",

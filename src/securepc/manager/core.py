@@ -26,6 +26,7 @@ from securepc.wire.signed import block
 
 if TYPE_CHECKING:
     from securepc.manager.accounts.auth import Caller
+    from securepc.manager.approvals.service import Approvals
     from securepc.manager.audit.worker import AuditWorker
     from securepc.manager.commands.service import Commands
     from securepc.manager.devices.enrolment import Enrolments
@@ -66,6 +67,7 @@ class Manager:
     block_interval = INTERVAL
     """Seconds between blocks; tests have no time for a whole one."""
 
+    approvals: Approvals
     audit: AuditWorker
     commands: Commands
     devices: Devices

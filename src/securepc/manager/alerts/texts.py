@@ -44,6 +44,22 @@ _ALERTS = {
         "PC「{name}」が登録の承認を待っています。",
         "The device “{name}” waits for an administrator to approve it.",
     ),
+    "shutter-request": (
+        "PC「{name}」の{requester}さんが、外部媒体の持出しを申請しています。",
+        "{requester} at the PC “{name}” asks to use an external medium.",
+    ),
+    "shutter-open": (
+        "PC「{name}」で、遮断できていない外部媒体があります({medium})。",
+        "At the PC “{name}” an external medium could not be closed ({medium}).",
+    ),
+    "shutter-test": (
+        "PC「{name}」の遮断の自己試験で、読み取れる媒体が見つかりました({medium})。",
+        "In its self-test the PC “{name}” could reach a medium that should be closed ({medium}).",
+    ),
+    "takeout-overdue": (
+        "持ち出した媒体「{medium}」(PC「{name}」、{requester}さん)が、期限を過ぎても返却されていません。",
+        "The medium “{medium}” taken out at the PC “{name}” by {requester} is overdue.",
+    ),
     "ledger-full": (
         "台帳のディスクに空きがありません。空きができるまで、PCからの受け取りを止めています。",
         "The ledger's disk is full. Nothing is taken from devices until there is room.",

@@ -84,6 +84,12 @@ OURS: tuple[Kind, ...] = (
         "Networks administration",
         "action network ssid encryption device requester reason",
     ),
+    kind(
+        "admin.shutter",
+        "持出しの管理",
+        "Take-outs administered",
+        "device action request grant medium minutes access reason detail",
+    ),
     kind("admin.hold", "保全の操作", "Evidence hold", "action period reason"),
     kind("admin.setting", "設定の変更", "Setting changed", "name previous state"),
     # what the manager found
