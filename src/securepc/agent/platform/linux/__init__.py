@@ -91,4 +91,4 @@ def _shutter(context: DoorContext) -> Enforcer:
     from securepc.agent.platform.linux.storage.touched import MediumFiles
 
     processes = Processes()
-    return [Shutter(context, LinuxPorts(context.home), lambda: MediumFiles(processes))]
+    return Shutter(context, LinuxPorts(context.home), lambda: MediumFiles(processes))
