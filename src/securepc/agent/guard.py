@@ -64,6 +64,7 @@ class Guard:
             manager_time=session.manager_time,
             last_contact=last_contact,
             call=call,
+            listen=recorder.listen,
         )
         self.orders.on("message", self._message)
         self.local.on("notices", self._notices)

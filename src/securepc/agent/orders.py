@@ -7,6 +7,7 @@ a thing twice is as good as once.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -26,7 +27,8 @@ MAX_OPEN = 200
 
 Handler = Callable[[Any], dict[str, Any]]
 """Carries out a `Command` or `Grant`; returns what it saw afterwards, the fields of `command.done`: at
-least `observed`. Raises `Failed` or `Unsupported` where it did not work; may take its time."""
+least `observed`. Raises `Failed` or `Unsupported` where it did not work; may take its time. What takes hours
+raises `Later`."""
 
 
 class Failed(Exception):
@@ -37,6 +39,12 @@ class Failed(Exception):
         self.ja = ja
         self.en = en
         self.data = data
+
+
+class Later(Exception):
+    """It goes on for a while: the handler has remembered it, and `Orders.settle` is called when it is over.
+    Until then the order stays on the disk, and the handler is called again now and then, and after a
+    restart."""
 
 
 class Orders:
@@ -84,6 +92,27 @@ class Orders:
         self._news.set()
         if self._thread.is_alive():
             self._thread.join(seconds)
+
+    def settle(self, number: int, outcome: dict[str, Any] | Failed) -> bool:
+        """Answer an order whose handler raised `Later`: with what was seen, or why it could not be done.
+        False where the journal does not take the answer: then the order stays, and so should what is known
+        of it."""
+        data: dict[str, Any] = {"command_id": str(number)}
+        frame = dict(self._state.orders()).get(number)
+        if frame is None:
+            return True
+        with contextlib.suppress(Malformed):
+            order = self._parse(frame)
+            data["order"] = order.order if isinstance(order, Command) else "grant"
+        if isinstance(outcome, Failed):
+            data |= {"reason": str(outcome), "ja": outcome.ja, "en": outcome.en, **outcome.data}
+            self._report("command.failed", data)
+        else:
+            self._report("command.done", {**data, "observed": "", **outcome})
+        if not self._flush(30.0):
+            return False
+        self._state.finish_order(number)
+        return True
 
     def offer(self, frames: object) -> int:
         """Take orders that the manager sends; says how many were new. What is not signed for this PC is an
@@ -138,6 +167,8 @@ class Orders:
             data["order"] = name
             data |= {"observed": "", **self._do(name, order)}
             kind = "command.done"
+        except Later:
+            return
         except (Failed, Unsupported) as error:
             kind = "command.failed"
             data |= {"reason": str(error), "ja": error.ja, "en": error.en, **getattr(error, "data", {})}

@@ -63,6 +63,12 @@ class Recorder:
         self._boot = clock.boot.hex()
         self.journal: Journal | None = None
         self.policy: Callable[[], str] = lambda: ""
+        self._listeners: dict[str, list[Callable[[Event], None]]] = {}
+
+    def listen(self, kind: str, listener: Callable[[Event], None]) -> None:
+        """Tell `listener` of every event of a kind that is recorded, on the thread that records it: it
+        returns at once and never raises."""
+        self._listeners.setdefault(kind, []).append(listener)
 
     def record(self, event: Event) -> bool:
         """Record an event; False where there was no room and it was counted as lost. Never raises."""
@@ -72,6 +78,8 @@ class Recorder:
             )
         entry = entry_of(event)
         journal = self.journal
+        for listener in self._listeners.get(event.kind, ()):
+            listener(event)
         return journal is not None and journal.append(entry, urgent=urgent(event.kind, event.result))
 
     def report(self, kind: str, data: dict[str, Any]) -> None:

@@ -73,4 +73,5 @@ def _context(folder: Path, state: State) -> Context:
         manager_time=lambda: None,
         last_contact=lambda: None,
         call=alone,
+        listen=lambda kind, listener: None,
     )

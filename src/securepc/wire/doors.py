@@ -121,7 +121,9 @@ class SoftwareRule(msgspec.Struct, frozen=True, kw_only=True):
 
 class Software(msgspec.Struct, frozen=True, kw_only=True):
     """What may be installed: with an `allow` list nothing else may; `deny` wins over it. `baseline`: what was
-    there when the rule first reached a PC is allowed."""
+    there when the rule first reached a PC is allowed. `approve`: what is on no list is shown to the
+    administrators, who allow it or order its removal. What is denied, and without `approve` what is on no
+    list, is to be gone `hours` after the user was told; with `remove` the agent then removes it itself."""
 
     on: bool = True
     approve: bool = False
@@ -129,6 +131,7 @@ class Software(msgspec.Struct, frozen=True, kw_only=True):
     allow: Annotated[tuple[SoftwareRule, ...], Meta(max_length=500)] = ()
     deny: Annotated[tuple[SoftwareRule, ...], Meta(max_length=500)] = ()
     hours: Annotated[int, Meta(ge=1, le=8_760)] = 24
+    remove: bool = False
 
 
 class Doors(msgspec.Struct, frozen=True, kw_only=True):

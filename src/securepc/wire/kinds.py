@@ -9,6 +9,7 @@ from __future__ import annotations
 from securepc.wire.catalogue.doors import DOORS
 from securepc.wire.catalogue.kind import Kind
 from securepc.wire.catalogue.ours import OURS
+from securepc.wire.catalogue.software import SOFTWARE
 from securepc.wire.catalogue.work import WORK
 from securepc.wire.fields import FIELDS
 
@@ -36,7 +37,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
 
 __all__ = ["FAMILIES", "KINDS", "Kind", "family", "family_title", "field_title", "title", "urgent"]
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (*WORK, *DOORS, *OURS)}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (*WORK, *DOORS, *SOFTWARE, *OURS)}
 """Every kind of the catalogue by its name."""
 
 

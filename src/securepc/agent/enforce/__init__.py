@@ -45,7 +45,8 @@ class Context(NamedTuple):
     `orders.on` and `local.on` let an enforcer carry out orders and answer questions. `record` puts an event
     into the journal, `flush` waits until that is on the disk. `manager_time()` is the manager's clock
     (microseconds UTC), None if not heard of since this agent started. `call` makes a signed request of the
-    manager: (method, path below `/agent/v1`, body) → body, raising `agent.trouble.Trouble`.
+    manager: (method, path below `/agent/v1`, body) → body, raising `agent.trouble.Trouble`. `listen` tells
+    of every event of a kind that this PC records (`Recorder.listen`).
     """
 
     home: Path
@@ -62,6 +63,7 @@ class Context(NamedTuple):
     manager_time: Callable[[], int | None]
     last_contact: Callable[[], int | None]
     call: Callable[[str, str, bytes], bytes]
+    listen: Callable[[str, Callable[[Event], None]], None]
 
     def event(
         self, kind: str, data: dict[str, Any] | None = None, *, user: str = "", result: str = "ok"

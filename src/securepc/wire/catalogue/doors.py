@@ -1,4 +1,4 @@
-"""What the PC's doors are about: media, networks, the web, output, the Ghost Drive, a lost PC, software."""
+"""What the PC's doors are about: media, networks, the web, output, the Ghost Drive, a lost PC."""
 
 from __future__ import annotations
 
@@ -133,32 +133,4 @@ DOORS: tuple[Kind, ...] = (
         "reason latitude longitude accuracy source network no_position",
         "lock",
     ),
-    # software and protection
-    kind("software.installed", "インストール", "Installed", "software version publisher", since=RESERVED),
-    kind("software.removed", "アンインストール", "Removed", "software version publisher", since=RESERVED),
-    kind("software.updated", "ソフトウェアの更新", "Updated", "software version previous", since=RESERVED),
-    kind(
-        "software.violation", "禁止ソフトウェア", "Forbidden software", "software rule action", since=RESERVED
-    ),
-    kind(
-        "software.support", "サポート終了", "Out of support", "software version support_end", since=RESERVED
-    ),
-    kind("software.updates", "更新プログラムの状況", "State of updates", "os updates state", since=RESERVED),
-    kind(
-        "software.antivirus",
-        "ウイルス対策の状況",
-        "Antivirus state",
-        "software version definitions state",
-        since=RESERVED,
-    ),
-    kind(
-        "software.threat",
-        "ウイルス検知",
-        "Threat detected",
-        "threat path action",
-        urgent=True,
-        since=RESERVED,
-    ),
-    kind("software.encryption", "ディスク暗号化の状況", "Disk encryption", "state detail", since=RESERVED),
-    kind("software.hardware", "ハードウェアの状況", "Hardware", "hardware os", since=RESERVED),
 )

@@ -24,7 +24,11 @@ WORK: tuple[Kind, ...] = (
     ),
     kind("process.stop", "プログラムの終了", "Program ended", "exe pid process exit signal ran"),
     kind(
-        "process.violation", "禁止プログラム", "Forbidden program", "exe sha256 rule action", since=RESERVED
+        "process.violation",
+        "禁止プログラム",
+        "Forbidden program",
+        "exe sha256 pid process rule action ja en",
+        urgent=True,
     ),
     # files and folders
     kind("file.create", "ファイルの作成", "File created", "path size raw rescan +by"),

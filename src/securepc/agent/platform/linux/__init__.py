@@ -57,7 +57,7 @@ def collectors(context: Context) -> list[Collector]:
 
 def doors(context: DoorContext) -> list[Enforcer]:
     """Every enforcer for Linux, not yet started. Each is made with what it needs of this system."""
-    return [_networks(context), _shutter(context)]
+    return [_networks(context), _shutter(context), _software(context)]
 
 
 def _networks(context: DoorContext) -> Enforcer:
@@ -92,3 +92,11 @@ def _shutter(context: DoorContext) -> Enforcer:
 
     processes = Processes()
     return Shutter(context, LinuxPorts(context.home), lambda: MediumFiles(processes))
+
+
+def _software(context: DoorContext) -> Enforcer:
+    from securepc.agent.enforce.software import SoftwareEnforcer
+    from securepc.agent.platform.linux.inventory import LinuxInventory
+    from securepc.agent.platform.linux.people import homes
+
+    return SoftwareEnforcer(context, LinuxInventory(lambda: [Path(os.fsdecode(one)) for one in homes()]))
