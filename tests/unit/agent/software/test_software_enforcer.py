@@ -211,3 +211,19 @@ def test_off_by_policy_is_off(tmp_path: Path) -> None:
     world = World(tmp_path, Shelf(deb("vim")), Software(on=False))
     assert world.enforcer.reconcile().state == "off"
     assert world.told == []
+
+
+def test_what_has_ended_is_told_once(tmp_path: Path) -> None:
+    shelf = Shelf(deb("nodejs", "16.20.2-1nodesource1"), deb("vim"))
+    machine = {"hardware": {"os_id": "debian", "os_version": "10"}, "os": "Debian 10"}
+    shelf.state = {"software.hardware": machine}
+    world = World(tmp_path, shelf, Software())
+    world.enforcer.reconcile()
+    told = world.since("software.support")
+    assert [(one["software"], one["support_end"]) for one in told] == [
+        ("Debian", "2022-09-10"),
+        ("Node.js", "2023-09-11"),
+    ]
+    world.restart()
+    world.enforcer.reconcile()
+    assert world.since("software.support") == []

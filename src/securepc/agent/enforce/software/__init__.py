@@ -12,6 +12,7 @@ from securepc.agent.enforce.software.removals import Removals
 from securepc.agent.enforce.software.states import States
 from securepc.agent.enforce.software.stock import Stock
 from securepc.agent.enforce.software.strays import Strays
+from securepc.agent.enforce.software.support import SupportWatch
 from securepc.agent.enforce.software.violations import Violations
 from securepc.agent.local.server import Peer, text
 from securepc.agent.orders import Failed, Later
@@ -31,6 +32,7 @@ class SoftwareEnforcer:
         self._inventory = inventory
         self._stock = Stock(context, inventory)
         self._states = States(context, inventory)
+        self._support = SupportWatch(context)
         self._violations = Violations(context)
         self._removals = Removals(context, inventory)
         self._strays = Strays(context, inventory)
@@ -61,7 +63,8 @@ class SoftwareEnforcer:
             return OFF
         asked = self._asked.is_set()
         installed = self._stock.look(whole=asked)
-        self._states.look(changed=self._stock.changed, all_of_them=asked)
+        machine = self._states.look(changed=self._stock.changed, all_of_them=asked)
+        self._support.look(installed, machine, changed=self._stock.changed)
         if asked:
             self._asked.clear()
             self._done()

@@ -54,6 +54,9 @@ class States:
                 raise OSError("the journal did not take the PC's state")
             self._context.state.put(_NAME, msgspec.json.encode(told))
         self._looked = time.monotonic()
+        machine = found.get("software.hardware", {}).get("hardware", {})
+        self._machine = {name: value for name, value in machine.items() if isinstance(value, str)}
+        return self._machine
 
     def _read(self) -> dict[str, tuple[str, int]]:
         found = self._context.state.get(_NAME)
