@@ -28,7 +28,7 @@ def test_the_snapshot_says_where_it_is_from() -> None:
         ("debian", "12", "", ("12", "extended")),
         ("debian", "13", "", ("13", "supported")),
         ("debian", "", "", ("", "unknown")),
-        ("debian", "99", "", ("99", "unknown")),
+        ("debian", "99", "", ("", "unknown")),
         ("ubuntu", "24.04", "", ("24.04", "supported")),
         ("ubuntu", "25.04", "", ("25.04", "ended")),
         ("rhel", "7.9", "", ("7", "extended")),

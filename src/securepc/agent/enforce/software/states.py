@@ -31,12 +31,13 @@ class States:
         self._context = context
         self._inventory = inventory
         self._looked = float("-inf")
+        self._machine: dict[str, str] = {}
 
-    def look(self, *, changed: bool = False, all_of_them: bool = False) -> None:
-        """Tell what is news; `changed` where something was installed, `all_of_them` where it was asked
-        for."""
+    def look(self, *, changed: bool = False, all_of_them: bool = False) -> dict[str, str]:
+        """Tell what is news; `changed` where something was installed, `all_of_them` where it was asked for.
+        Gives the texts of the hardware entry, the system's id and version among them."""
         if not changed and not all_of_them and time.monotonic() - self._looked < _EVERY:
-            return
+            return self._machine
         found = self._inventory.states()
         told, now = self._read(), self._context.clock.at()
         news = False
