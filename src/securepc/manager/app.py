@@ -39,6 +39,7 @@ CONTEXTS = (
     "health",
     "accounts",
     "witnesses",
+    "software",
     "search",
     "evidence",
     "console",

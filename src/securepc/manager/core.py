@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from securepc.manager.networks.service import Networks
     from securepc.manager.policy.service import Policies
     from securepc.manager.search.service import SearchService
+    from securepc.manager.software.service import Softwares
     from securepc.manager.witnesses.service import Witnesses
 
 logger = logging.getLogger("securepc.manager")
@@ -82,6 +83,7 @@ class Manager:
     policies: Policies
     presence: Presence
     search: SearchService
+    software: Softwares
     uploads: Uploads
     witnesses: Witnesses
 

@@ -117,6 +117,7 @@ FIELDS: dict[str, Field] = dict(
         _field("state", "text", "状態", "State"),
         _field("hardware", "object", "ハードウェア", "Hardware"),
         _field("os", "text", "OS", "OS"),
+        _field("arch", "text", "アーキテクチャ", "Architecture"),
         _field("programs", "list", "プログラム", "Programs"),
         _field("unseen", "list", "調べられないもの", "What is not seen"),
         _field("report", "text", "調査番号", "Report"),

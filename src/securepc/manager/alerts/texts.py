@@ -59,6 +59,41 @@ _ALERTS = {
     "takeout-overdue": (
         "持ち出した媒体「{medium}」(PC「{name}」、{requester}さん)が、期限を過ぎても返却されていません。",
         "The medium “{medium}” taken out at the PC “{name}” by {requester} is overdue.",
+    "software-violation": (
+        "PC「{name}」に許可されていないソフトウェア「{software}」があります。",
+        "“{software}”, which is not allowed, is installed on the PC “{name}”.",
+    ),
+    "software-stray": (
+        "PC「{name}」で許可されていないプログラムが起動されました({exe})。",
+        "A program that is not allowed was started on the PC “{name}” ({exe}).",
+    ),
+    "software-removal": (
+        "PC「{name}」から「{software}」を削除できませんでした({ja})。",
+        "“{software}” could not be removed from the PC “{name}” ({en}).",
+    ),
+    "software-request": (
+        "PC「{name}」の利用者が「{software}」の利用を申請しています。",
+        "A user of the PC “{name}” asks for “{software}”.",
+    ),
+    "software-unsupported": (
+        "PC「{name}」にサポートの終了した製品が{count}件あります({software}ほか)。",
+        "The PC “{name}” has {count} products that are out of support ({software} …).",
+    ),
+    "software-updates": (
+        "PC「{name}」は{days}日以上、更新プログラムが適用されていません。",
+        "Updates have been pending on the PC “{name}” for over {days} days.",
+    ),
+    "software-antivirus": (
+        "PC「{name}」のウイルス対策に問題があります。{ja}",
+        "The antivirus of the PC “{name}” needs attention: {en}.",
+    ),
+    "software-encryption": (
+        "PC「{name}」のディスクが暗号化されていません。{ja}",
+        "The disk of the PC “{name}” is not encrypted: {en}.",
+    ),
+    "software-password": (
+        "PC「{name}」はパスワードなしで使えます。{ja}",
+        "The PC “{name}” can be used without a password: {en}.",
     ),
     "ledger-full": (
         "台帳のディスクに空きがありません。空きができるまで、PCからの受け取りを止めています。",

@@ -5,28 +5,30 @@ from __future__ import annotations
 from securepc.wire.catalogue.kind import RESERVED, Kind, kind
 
 SOFTWARE: tuple[Kind, ...] = (
-    kind("software.installed", "インストール", "Installed", "software version publisher source command"),
-    kind("software.removed", "アンインストール", "Removed", "software version publisher source command"),
-    kind("software.updated", "ソフトウェアの更新", "Updated", "software version previous source command"),
+    kind("software.installed", "インストール", "Installed", "software arch version publisher source command"),
+    kind("software.removed", "アンインストール", "Removed", "software arch version publisher source command"),
+    kind(
+        "software.updated", "ソフトウェアの更新", "Updated", "software arch version previous source command"
+    ),
     kind(
         "software.violation",
         "禁止ソフトウェア",
         "Forbidden software",
-        "software version publisher source rule reason action until ja en",
+        "software arch version publisher source rule reason action until ja en",
         urgent=True,
     ),
     kind(
         "software.removal",
         "ソフトウェアの削除の経過",
         "Removal of software",
-        "command_id software version source state until ja en",
+        "command_id software arch version source state until ja en",
         urgent=True,
     ),
     kind(
         "software.request",
         "ソフトウェアの利用申請",
         "Software asked for",
-        "software version publisher source reason",
+        "software source reason",
         urgent=True,
     ),
     kind(

@@ -26,7 +26,13 @@ def test_the_whole_is_told_once_then_what_changes(tmp_path: Path) -> None:
     world.enforcer.reconcile()
     installed = world.since("software.installed")
     assert installed == [
-        {"software": "nmap", "version": "1.0", "source": "dpkg", "command": "apt install nmap"}
+        {
+            "software": "nmap",
+            "arch": "amd64",
+            "version": "1.0",
+            "source": "dpkg",
+            "command": "apt install nmap",
+        }
     ]
     assert world.since("software.removed")[0]["software"] == "less"
     assert world.since("software.updated")[0]["previous"] == "1.0"

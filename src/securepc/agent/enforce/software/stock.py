@@ -138,6 +138,7 @@ def described(program: Program) -> dict[str, Any]:
     """A program as entries name it. `software` is the source's own name."""
     data = {
         "software": program.name,
+        "arch": program.arch,
         "version": program.version,
         "publisher": program.publisher,
         "source": program.source,
