@@ -59,6 +59,7 @@ _ALERTS = {
     "takeout-overdue": (
         "持ち出した媒体「{medium}」(PC「{name}」、{requester}さん)が、期限を過ぎても返却されていません。",
         "The medium “{medium}” taken out at the PC “{name}” by {requester} is overdue.",
+    ),
     "software-violation": (
         "PC「{name}」に許可されていないソフトウェア「{software}」があります。",
         "“{software}”, which is not allowed, is installed on the PC “{name}”.",

@@ -94,10 +94,9 @@ def programs(manager: Manager, log: bytes, read: Reader, language: str) -> Itera
     names = manager.devices.names(log)
     for row in manager.software.all_programs(log):
         auto = "✓" if row.auto else ""
-        yield row_of(
-            [names.get(row.device, row.device.hex()), row.source, row.name, row.title, row.version]
-            + [row.publisher, row.arch, auto, _time(read, row.first_at)]
-        )
+        pc = names.get(row.device, row.device.hex())
+        told = (row.source, row.name, row.title, row.version, row.publisher, row.arch)
+        yield row_of([pc, *told, auto, _time(read, row.first_at)])
 
 
 def row_of(values: Iterable[Any]) -> str:

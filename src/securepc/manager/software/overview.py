@@ -46,8 +46,8 @@ def lines(manager: Manager, log: bytes) -> list[Line]:
             for device in one.devices:
                 ended.setdefault(device, []).append(f"{one.support.title} {one.support.cycle}")
     violations: dict[bytes, list[str]] = {}
-    for row in manager.software.violations(log):
-        violations.setdefault(row.device, []).append(row.name)
+    for violation in manager.software.violations(log):
+        violations.setdefault(violation.device, []).append(violation.name)
     day = judged.today()
     found = []
     for row in devices:

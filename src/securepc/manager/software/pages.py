@@ -19,6 +19,7 @@ from securepc.manager.software.service import MAX_HOURS
 from securepc.wire import support
 from securepc.wire.signed import documents
 from securepc.wire.signed.canonical import Malformed
+from securepc.wire.software import Program
 
 router = APIRouter(prefix="/software", include_in_schema=False)
 
@@ -41,9 +42,7 @@ def pcs(request: Request, manager: Here, caller: Anyone) -> Response:
         lines=found,
         words=judged.SUPPORT_STATES,
         bad=sum(any(one.word.tone == "bad" for one in line.problems) for line in found),
-        updates=sum(
-            any("security" in one.values for one in line.problems) for line in found
-        ),
+        updates=sum(any("security" in one.values for one in line.problems) for line in found),
         snapshot=support.snapshot()["date"],
     )
 
@@ -160,9 +159,7 @@ def updates(request: Request, manager: Here, caller: Anyone) -> Response:
             if word is not None:
                 rows.append((row, word, data, _updates(data), _reasons(data), told))
     rows.sort(key=lambda one: -judged.number(one[2], "security"))
-    return view.page(
-        request, "software/updates.html", caller, rows=rows, number=judged.number, words=_REBOOT
-    )
+    return view.page(request, "software/updates.html", caller, rows=rows, number=judged.number, words=_REBOOT)
 
 
 @router.get("/removals")
@@ -245,8 +242,8 @@ def all_programs(request: Request, manager: Here, caller: Anyone) -> Response:
 
 def _csv(manager: Manager, caller: Caller, name: str, lines: Iterable[str]) -> Response:
     with manager.database.write() as session:
-        audit.record(session, caller.log, "admin.export", caller.name, {"query": {"list": f"software
-        {name}"}})
+        data = {"query": {"list": f"software {name}"}}
+        audit.record(session, caller.log, "admin.export", caller.name, data)
     headers = {"Content-Disposition": f'attachment; filename="securepc-{name}.csv"'}
     return StreamingResponse(iter(lines), media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -312,18 +309,18 @@ def _rules(
 
 
 def _support(row: Any, system: support.Support) -> support.Support | None:
-    one = support.Program(row.source, row.name, row.arch, row.version, row.publisher, row.title)
+    one = Program(row.source, row.name, row.arch, row.version, row.publisher, row.title)
     return support.of_program(one, system, judged.today())
 
 
 def _updates(data: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
     """What a PC said is pending: name, from, to, for security; as far as it is what it should be."""
-    found = []
     listed = data.get("updates")
-    for one in listed[:200] if isinstance(listed, list) else ():
-        if isinstance(one, list) and len(one) == 4 and all(isinstance(part, str) for part in one[:3]):
-            found.append((one[0][:200], one[1][:120], one[2][:120], one[3] == 1))
-    return found
+    return [
+        (one[0][:200], one[1][:120], one[2][:120], one[3] == 1)
+        for one in (listed[:200] if isinstance(listed, list) else ())
+        if isinstance(one, list) and len(one) == 4 and all(isinstance(part, str) for part in one[:3])
+    ]
 
 
 _REBOOT = {
@@ -357,8 +354,9 @@ _FACTS = {
 def _hardware(data: dict[str, Any]) -> list[tuple[str, str]]:
     machine = data.get("hardware")
     values = machine if isinstance(machine, dict) else {}
-    found = [(title, values[name][:200]) for name, title in _FACTS.items() if isinstance(values.get(name),
-    str)] memory = values.get("memory")
+    texts = {name: value for name, value in values.items() if isinstance(value, str)}
+    found = [(title, texts[name][:200]) for name, title in _FACTS.items() if name in texts]
+    memory = values.get("memory")
     if type(memory) is int and 0 < memory < 2**50:
         found.append((N_("Memory"), f"{memory / 2**30:.1f} GiB"))
     disks = values.get("disks")

@@ -117,9 +117,7 @@ class Softwares:
 
     def of_device(self, log: bytes, device: bytes, text: str = "") -> list[SoftwareProgram]:
         """One PC's programs, those first that somebody wanted."""
-        query = select(SoftwareProgram).where(
-            SoftwareProgram.log == log, SoftwareProgram.device == device
-        )
+        query = select(SoftwareProgram).where(SoftwareProgram.log == log, SoftwareProgram.device == device)
         if text:
             query = query.where(SoftwareProgram.name.like(f"%{_escaped(text)}%", escape="\\"))
         with self._manager.database.read() as session:
@@ -306,8 +304,11 @@ class Softwares:
         if allow:
             rules = self.rules(log)
             if not any(one.name == row.name and not one.publisher for one in rules.allow):
-                added = [*({"name": one.name, "publisher": one.publisher, "reason": one.reason} for one in
-                rules.allow)] added.append({"name": row.name, "publisher": "", "reason": row.reason[:200]})
+                added = [
+                    {"name": one.name, "publisher": one.publisher, "reason": one.reason}
+                    for one in rules.allow
+                ]
+                added.append({"name": row.name, "publisher": "", "reason": row.reason[:200]})
                 self.change_rules(log, {"allow": added}, actor=actor)
         with self._manager.database.write() as session:
             current = session.get(SoftwareRequest, request)
@@ -361,9 +362,7 @@ class Softwares:
         return session.scalar(query) is not None
 
 
-def _set(
-    session: Session, log: bytes, code: str, device: bytes, data: dict[str, Any], on: bool
-) -> None:
+def _set(session: Session, log: bytes, code: str, device: bytes, data: dict[str, Any], on: bool) -> None:
     """An alert that stands while something is so, and is not counted up by looking."""
     if not on:
         alerts.close(session, log, code, device)
