@@ -54,12 +54,12 @@ class Networks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Web(msgspec.Struct, frozen=True, kw_only=True):
-    """The web filter. `categories` of the shipped list (`webmail`, `storage`), `block` further hosts, `allow`
-    exceptions from both (a host with everything below it, or `host/path`). `mail_servers`: the only hosts
-    that mail protocols (SMTP, submission, IMAP, POP) may reach while `mail` is on."""
+    """The web filter. `categories` of the shipped list (`webmail`, `storage`, `bypass`), `block` further
+    hosts, `allow` exceptions from both (a host with everything below it, or `host/path`). `mail_servers`:
+    the only hosts that mail protocols (SMTP, submission, IMAP, POP) may reach while `mail` is on."""
 
     on: bool = False
-    categories: Shorts = ("webmail", "storage")
+    categories: Shorts = ("webmail", "storage", "bypass")
     block: Texts = ()
     allow: Texts = ()
     mail: bool = False

@@ -73,6 +73,7 @@ FIELDS: dict[str, Field] = dict(
         _field("url", "text", "URL", "URL"),
         _field("host", "text", "ホスト", "Host"),
         _field("browser", "text", "ブラウザー", "Browser"),
+        _field("port", "integer", "ポート", "Port"),
         _field("recipients", "list", "宛先", "Recipients"),
         _field("subject", "text", "件名", "Subject"),
         _field("attachments", "list", "添付ファイル", "Attachments"),

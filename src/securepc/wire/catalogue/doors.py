@@ -80,11 +80,11 @@ DOORS: tuple[Kind, ...] = (
     ),
     kind("network.bluetooth", "Bluetooth接続", "Bluetooth connection", "name mac state", since=RESERVED),
     kind("web.visit", "Webの閲覧", "Web page", "url host title browser", since=RESERVED, off=True),
-    kind("web.blocked", "Webの遮断", "Web site blocked", "url host rule browser +by", since=RESERVED),
+    kind("web.blocked", "Webの遮断", "Web site blocked", "host rule how port count +by"),
     kind("web.upload", "Webへのアップロード", "Uploaded", "url host path size browser", since=RESERVED),
     kind("web.download", "Webからのダウンロード", "Downloaded", "url host path size browser", since=RESERVED),
     kind("mail.sent", "メール送信", "Mail sent", "recipients subject attachments", "web", since=RESERVED),
-    kind("mail.blocked", "メールの遮断", "Mail blocked", "recipients host rule", "web", since=RESERVED),
+    kind("mail.blocked", "メールの遮断", "Mail blocked", "host rule port count +by", "web"),
     # output
     kind("print.job", "印刷", "Printed", "document printer pages path +by", "output", since=RESERVED),
     kind(

@@ -57,7 +57,7 @@ def collectors(context: Context) -> list[Collector]:
 
 def doors(context: DoorContext) -> list[Enforcer]:
     """Every enforcer for Linux, not yet started. Each is made with what it needs of this system."""
-    return [_networks(context), _shutter(context), _software(context)]
+    return [_networks(context), _shutter(context), _software(context), _web(context)]
 
 
 def _networks(context: DoorContext) -> Enforcer:
@@ -100,3 +100,15 @@ def _software(context: DoorContext) -> Enforcer:
     from securepc.agent.platform.linux.people import homes
 
     return SoftwareEnforcer(context, LinuxInventory(lambda: [Path(os.fsdecode(one)) for one in homes()]))
+
+
+def _web(context: DoorContext) -> Enforcer:
+    from securepc.agent.enforce.web import WebFilter
+    from securepc.agent.platform.linux.browsers import LinuxBrowsers
+    from securepc.agent.platform.linux.resolver import LinuxResolver
+    from securepc.agent.platform.linux.walls import LinuxWalls
+
+    folder = context.home / "web"
+    resolver = LinuxResolver(folder)
+    walls = LinuxWalls(folder, lambda: resolver.ask("table"))
+    return WebFilter(context, LinuxBrowsers(context.home / "browsers.json"), resolver, walls)
