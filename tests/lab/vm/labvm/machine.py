@@ -1,0 +1,287 @@
+"""One machine: starts, runs commands, is plugged into, loses its power."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeVar
+
+from labvm.channel import Channel, Failed, Result
+from labvm.devices import SD_DRIVE, Ports
+from labvm.image import Image, locked
+from labvm.qmp import Qmp
+
+T = TypeVar("T")
+HOST = "10.0.2.2"  # the host's loopback, as the machine reaches it
+_BOOT = 150.0  # seconds, on a slow day; 25 are usual
+
+
+class Machine:
+    """Only one runs at a time on a host: a second one waits. As a context manager it is gone at the end."""
+
+    def __init__(self, image: Image) -> None:
+        self._image = image
+        self._held = ExitStack()
+        self._held.enter_context(locked("running.lock"))
+        self.folder = Path(tempfile.mkdtemp(prefix="lab-"))
+        self._disk = self.folder / "disk.qcow2"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: Channel | None = None
+        _quiet("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", image.disk, self._disk)
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.power_cut()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._held.close()
+
+    # --- on and off
+
+    def power_on(self) -> None:
+        """Returns when the system is up (multi-user, everything asked to start has started)."""
+        started = time.monotonic()
+        self._start_qemu()
+        self._wait_up()
+        self._say(f"up after {time.monotonic() - started:.1f} s")
+
+    def power_off(self) -> None:
+        """As a person does it: the system shuts down."""
+        started = time.monotonic()
+        assert self._process is not None
+        self.run("systemctl --no-block poweroff")
+        self._process.wait(_BOOT)
+        self._gone()
+        self._say(f"off after {time.monotonic() - started:.1f} s")
+
+    def power_cut(self) -> None:
+        """The plug is pulled."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._gone()
+
+    def reboot(self) -> None:
+        """Returns when the system is up again."""
+        started = time.monotonic()
+        self.run("systemctl --no-block reboot")
+        self._wait_up()
+        self._say(f"rebooted after {time.monotonic() - started:.1f} s")
+
+    @property
+    def is_on(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    # --- inside
+
+    def run(
+        self,
+        command: str,
+        *,
+        check: bool = True,
+        timeout: float = 60,
+        user: str = "",
+        input: str = "",
+    ) -> Result:
+        """A line of shell, as root or as `user`. Raises Failed where it leaves with another code than 0."""
+        assert self._channel is not None, "the machine is off"
+        argv = ["/bin/sh", "-c", command]
+        if user:
+            argv = ["/usr/sbin/runuser", "-u", user, "--", *argv]
+        result = self._channel.run(argv, input=input.encode(), timeout=timeout)
+        if check and result.code:
+            raise Failed(command, result)
+        return result
+
+    def out(self, command: str, *, timeout: float = 60, user: str = "") -> str:
+        """What a command prints, without white space around it."""
+        return self.run(command, timeout=timeout, user=user).out.strip()
+
+    def push(self, source: Path | bytes | str, path: str, mode: int = 0o644) -> None:
+        """A file of the host, bytes or text, to a path of the machine."""
+        assert self._channel is not None, "the machine is off"
+        data = (
+            source.read_bytes()
+            if isinstance(source, Path)
+            else source.encode()
+            if isinstance(source, str)
+            else source
+        )
+        self._channel.put(path, data, mode)
+
+    def pull(self, path: str) -> bytes:
+        assert self._channel is not None, "the machine is off"
+        return self._channel.get(path)
+
+    def wait_for(self, condition: Callable[[], T], seconds: float = 60, what: str = "it") -> T:
+        """The first true value of `condition`, which is asked again and again."""
+        until = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < until, f"{what} did not happen in {seconds} s"
+            time.sleep(0.2)
+        return found
+
+    def wait_run(self, command: str, seconds: float = 60) -> Result:
+        """Until a command leaves with 0."""
+        return self.wait_for(
+            lambda: (r := self.run(command, check=False)).code == 0 and r, seconds, command
+        ) or Result(0, "", "")
+
+    def sit_down(self, user: str = "hanako") -> str:
+        """A person logs on at the screen: a real session. Gives its id."""
+        self.run(f"systemctl start lab-session@{shlex.quote(user)}")
+        session = self.wait_for(lambda: self._session(user), what="the session")
+        self.wait_run(f"loginctl show-session {session} -p State | grep -q =active")
+        return session
+
+    def set_clock(self, seconds: float) -> None:
+        """The clock of the system, to seconds since 1970. `shift_clock` moves it."""
+        self.run(f"date -s @{seconds:.3f}")
+
+    def shift_clock(self, seconds: float) -> None:
+        self.run(f"date -s @$(($(date +%s) + {int(seconds)}))")
+
+    # --- around it
+
+    @property
+    def ports(self) -> Ports:
+        assert self.is_on, "the machine is off"
+        return self._ports
+
+    def plug_stick(
+        self,
+        serial: str | None = "LAB0001",
+        files: Mapping[str, bytes] | None = None,
+        *,
+        fs: str = "vfat",
+        image: Path | None = None,
+        readonly: bool = False,
+    ) -> str:
+        return self.ports.stick(serial, files, fs=fs, image=image, readonly=readonly)
+
+    def plug_uas(
+        self, serial: str = "LABUAS1", files: Mapping[str, bytes] | None = None, *, fs: str = "vfat"
+    ) -> str:
+        return self.ports.uas(serial, files, fs=fs)
+
+    def plug_sd(self, files: Mapping[str, bytes] | None = None, *, fs: str = "vfat") -> str:
+        return self.ports.sd(files, fs=fs)
+
+    def plug_phone(self, folder: Path) -> str:
+        return self.ports.phone(folder)
+
+    def plug_mouse(self) -> str:
+        return self.ports.simple("usb-mouse")
+
+    def plug_keyboard(self) -> str:
+        return self.ports.simple("usb-kbd")
+
+    def unplug(self, name: str) -> None:
+        self.ports.unplug(name)
+
+    def network(self, up: bool) -> None:
+        """The network cable, in or out."""
+        self.qmp("set_link", name="lan", up=up)
+
+    def screenshot(self, path: Path) -> Path:
+        self.qmp("screendump", filename=str(path), format="png")
+        return path
+
+    @property
+    def console(self) -> str:
+        """All that the kernel and systemd have said so far."""
+        return (self.folder / "console").read_text(errors="replace")
+
+    @property
+    def disk(self) -> Path:
+        """What was written since the image: a qcow2 over it."""
+        return self._disk
+
+    # --- ours
+
+    def _start_qemu(self) -> None:
+        assert not self.is_on
+        for name in ("qmp", "channel"):
+            (self.folder / name).unlink(missing_ok=True)
+        command = [
+            *("qemu-system-x86_64", "-name", "securepc-lab", "-machine", "pc", "-accel", "tcg,thread=multi"),
+            *("-smp", "2", "-m", "768", "-nodefaults", "-no-user-config", "-display", "none", "-vga", "std"),
+            *("-kernel", self._image.kernel, "-initrd", self._image.initrd),
+            *(
+                "-append",
+                "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet mitigations=off audit=0",
+            ),
+            *("-drive", f"file={self._disk},if=virtio,format=qcow2,cache=writeback,discard=unmap"),
+            *("-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng"),
+            *(
+                "-chardev",
+                f"file,id=console,path={self.folder}/console,append=on",
+                "-serial",
+                "chardev:console",
+            ),
+            *("-device", "virtio-serial-pci,id=serial"),
+            *("-chardev", f"socket,id=channel,path={self.folder}/channel,server=on,wait=off"),
+            *("-device", "virtserialport,bus=serial.0,chardev=channel,name=lab.channel"),
+            *(
+                "-netdev",
+                "user,id=lan",
+                "-device",
+                "virtio-net-pci,netdev=lan,mac=52:54:00:00:10:01,romfile=",
+            ),
+            *("-device", "qemu-xhci,id=xhci,p2=8,p3=8"),
+            *(
+                "-device",
+                "sdhci-pci",
+                "-drive",
+                f"if=none,id={SD_DRIVE}",
+                "-device",
+                f"sd-card,drive={SD_DRIVE}",
+            ),
+            *("-rtc", "base=utc,clock=host"),
+            *("-qmp", f"unix:{self.folder}/qmp,server=on,wait=off"),
+        ]
+        with (self.folder / "qemu.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "LC_ALL": "C.UTF-8"},  # the phone's names of files
+            )
+        try:
+            self.qmp = Qmp(self.folder / "qmp")
+            self._channel = Channel(self.folder / "channel")
+        except Exception:
+            self._say((self.folder / "qemu.log").read_text())
+            raise
+        self._ports = Ports(self.qmp, self.folder)
+
+    def _session(self, user: str) -> str:
+        lines = (line.split() for line in self.out("loginctl list-sessions --no-legend").splitlines())
+        return next((words[0] for words in lines if words[2] == user), "")
+
+    def _wait_up(self) -> None:
+        assert self._channel is not None
+        self._channel.hello(_BOOT)
+        self.run("systemctl is-system-running --wait", check=False, timeout=_BOOT)
+
+    def _gone(self) -> None:
+        assert self._channel is not None
+        self.qmp.close()
+        self._channel.close()
+        self._process = self._channel = None
+
+    def _say(self, text: str) -> None:
+        print(f"lab: {text}")
+
+
+def _quiet(*command: object) -> None:
+    subprocess.run([str(part) for part in command], check=True, capture_output=True)
