@@ -35,9 +35,19 @@ def make_home(home: Path, *agencies: str, settings: str = "") -> None:
 
 
 class Running:
-    """In this process, so that a test can look inside; use as a context manager."""
+    """In this process, so that a test can look inside; use as a context manager.
 
-    def __init__(self, home: Path, prepare: Callable[[Manager], None] | None = None) -> None:
+    `tls`: files of a certificate and its key; `address`: where PCs reach it, if not at this host's loopback.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        prepare: Callable[[Manager], None] | None = None,
+        *,
+        tls: tuple[Path, Path] | None = None,
+        address: str = "",
+    ) -> None:
         self.app = create_app(home)
         self.manager: Manager = self.app.state.manager
         if prepare:
@@ -45,9 +55,15 @@ class Running:
         listener = socket.create_server(("127.0.0.1", 0))
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port = listener.getsockname()[1]
-        self.address = self.manager.address = f"http://127.0.0.1:{self.port}"
+        self.address = self.manager.address = address or f"http://127.0.0.1:{self.port}"
         config = uvicorn.Config(
-            self.app, http="httptools", log_config=None, access_log=False, timeout_graceful_shutdown=2
+            self.app,
+            http="httptools",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=2,
+            ssl_certfile=tls and tls[0],
+            ssl_keyfile=tls and tls[1],
         )
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [listener]})

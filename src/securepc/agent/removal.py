@@ -3,6 +3,8 @@ ran."""
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -14,11 +16,14 @@ from securepc.agent.local.client import path_for
 from securepc.agent.local.server import LocalServer
 from securepc.agent.notices import Notices
 from securepc.agent.orders import Orders
+from securepc.agent.service import Agent, no_collectors, no_doors
 from securepc.agent.situation import Situation
 from securepc.agent.state import State
 from securepc.agent.trouble import Trouble
 from securepc.wire.event import Event
 from securepc.wire.policy import Rules
+
+_log = logging.getLogger(__name__)
 
 
 class Removed(NamedTuple):
@@ -46,6 +51,36 @@ def remove_all(folder: Path, enforcers: MakeEnforcers | None = None) -> Sequence
         return done
     finally:
         state.close()
+
+
+def farewell(folder: Path, removed: Sequence[Removed], *, seconds: float = 15.0) -> bool:
+    """Record on the ledger that this agent was removed and what was undone. Whether the manager has it.
+
+    Never raises: uninstalling goes on, and who runs it is told.
+
+    Args:
+        folder: `HOME/agent`; its lock must be free.
+    """
+    try:
+        agent = Agent(folder, collectors=no_collectors, doors=no_doors)
+    except Exception:
+        _log.info("no farewell from %s", folder, exc_info=True)  # never enrolled, or keys are gone
+        return False
+    undone = ", ".join(one.name for one in removed if not one.error) or "-"
+    left = "; ".join(f"{one.name}: {one.error}" for one in removed if one.error)
+    detail = f"undone: {undone}" + (f"; left: {left}" if left else "")
+    told = False
+    try:
+        agent.start()
+        agent.guard.context.report("agent.removed", {"detail": detail[:1_000]})
+        agent.journal.seal(timeout=5.0)
+        until = time.monotonic() + seconds
+        while not (told := not agent.status()["queue"]["unsent"]) and time.monotonic() < until:
+            time.sleep(0.1)
+        agent.stop("removed")
+    except Exception:
+        _log.warning("the farewell failed", exc_info=True)
+    return told
 
 
 def _context(folder: Path, state: State) -> Context:

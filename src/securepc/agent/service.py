@@ -89,6 +89,7 @@ class Agent:
         """Something became durable or sealed."""
         self._sealed = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._pulse = time.monotonic()
         with contextlib.ExitStack() as opened:
             opened.enter_context(status.locked(folder))
             enrol.finish(folder)
@@ -214,6 +215,11 @@ class Agent:
         self._resources.close()
         return done
 
+    def is_alive(self, within: float = 120.0) -> bool:
+        """Whether all threads are there, and the herald came round in the last seconds: no request lasts so
+        long. A watchdog may end what is not."""
+        return all(thread.is_alive() for thread in self._threads) and time.monotonic() - self._pulse < within
+
     def status(self) -> dict[str, Any]:
         """What `agent status` shows."""
         return self._reporter.status()
@@ -269,7 +275,7 @@ class Agent:
         beat_at = announce_at = tick_at = status_at = 0.0
         told: dict[str, str] = {}
         while not self._stopping.is_set():
-            now = time.monotonic()
+            now = self._pulse = time.monotonic()
             self._news.clear()
             try:
                 if now >= tick_at:

@@ -6,6 +6,7 @@ A command is a module `securepc.cli.<name>` that exports `command`, a click comm
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -33,18 +34,22 @@ class _Commands(click.Group):
     """Knows the commands' names and a line about each without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        """Those that are here: a PC's package holds no manager."""
+        return [name for name in COMMANDS if importlib.util.find_spec(f"securepc.cli.{name}")]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.list_commands(ctx):
             return None
         command = importlib.import_module(f"securepc.cli.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        here = self.list_commands(ctx)
         with formatter.section(_errors.say("コマンド", "Commands")):
-            formatter.write_dl([(name, _errors.say(*line)) for name, line in COMMANDS.items()])
+            formatter.write_dl(
+                [(name, _errors.say(*line)) for name, line in COMMANDS.items() if name in here]
+            )
 
 
 @click.group(cls=_Commands)

@@ -25,6 +25,7 @@ from securepc.agent.journal import ChainKeyLost
 from securepc.agent.service import Agent
 from securepc.agent.status import AlreadyRunning
 from securepc.agent.trouble import Trouble
+from securepc.cli._agent_remove import remove
 from securepc.cli._errors import UserError, say
 from securepc.cli._home import home_option
 from securepc.verify.words import plain
@@ -37,6 +38,9 @@ _RETRY_START = 10.0
 @click.group()
 def command() -> None:
     """The agent on a PC. PCの操作を記録し、封印して送ります。"""
+
+
+command.add_command(remove)
 
 
 @command.command()
@@ -129,8 +133,9 @@ def run(as_json: bool, home: Path) -> None:
                 f"recording as device {device}. See how it is with: securepc agent status",
             )
         )
-    while not stop.wait(1.0):
-        pass  # an event's wait alone would not let a signal through on every system
+    while not stop.wait(1.0):  # an event's wait alone would not let a signal through on every system
+        if agent.is_alive():
+            _notify("WATCHDOG=1")
     _notify("STOPPING=1")
     if not agent.stop(reasons[0]):
         raise UserError(
@@ -278,7 +283,7 @@ def _time(at: int | None) -> str:
 def _notify(message: str) -> None:
     """Tell systemd, where it started us (sd_notify(3))."""
     address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
+    if not address or (message.startswith("WATCHDOG") and "WATCHDOG_USEC" not in os.environ):
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         try:

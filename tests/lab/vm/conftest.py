@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from labvm import Image, Machine, image
+from labvm import Image, Machine, enrolled, image
+from labvm.office import Office, opened
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,3 +31,18 @@ def vm(lab_image: Image, request: pytest.FixtureRequest) -> Iterator[Machine]:
         finally:
             if request.session.testsfailed > failed:
                 print(f"--- the machine's console\n{machine.console[-6000:]}")
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """A manager on this host, which the machine reaches by TLS."""
+    with opened(tmp_path_factory.mktemp("office")) as office:
+        yield office
+
+
+@pytest.fixture(scope="module")
+def pc(vm: Machine, office: Office) -> Machine:
+    """The machine as an agency's PC: our package installed, enrolled at `office`, the agent at work."""
+    enrolled.install(vm)
+    enrolled.enrol(vm, office)
+    return vm

@@ -49,6 +49,7 @@ OURS: tuple[Kind, ...] = (
     kind("agent.clock", "時計の変更", "Clock changed", "drift previous"),
     kind("agent.disk", "ディスク容量の不足", "Disk nearly full", "free folder", urgent=True),
     kind("agent.error", "エージェントの異常", "Agent error", "detail ja en"),
+    kind("agent.removed", "エージェントの削除", "Agent removed", "detail", urgent=True),
     kind("agent.updated", "エージェントの更新", "Agent updated", "version previous"),
     kind("agent.seal", "封印の要求", "Asked to seal", "reason"),
     kind(

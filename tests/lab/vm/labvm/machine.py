@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -11,14 +12,16 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from labvm.channel import Channel, Failed, Result
 from labvm.devices import SD_DRIVE, Ports
 from labvm.image import Image, locked
 from labvm.qmp import Qmp
 
+_FORWARD = Path(__file__).parent / "forward"
 T = TypeVar("T")
+MANAGER = "10.0.2.100"  # port 443 leads to the office's manager
 HOST = "10.0.2.2"  # the host's loopback, as the machine reaches it
 _BOOT = 150.0  # seconds, on a slow day; 25 are usual
 
@@ -149,6 +152,11 @@ class Machine:
     def shift_clock(self, seconds: float) -> None:
         self.run(f"date -s @$(($(date +%s) + {int(seconds)}))")
 
+    def agent_status(self) -> dict[str, Any]:
+        """What `securepc agent status` knows."""
+        value: dict[str, Any] = json.loads(self.out("securepc agent status --json"))
+        return value
+
     # --- around it
 
     @property
@@ -190,6 +198,10 @@ class Machine:
     def network(self, up: bool) -> None:
         """The network cable, in or out."""
         self.qmp("set_link", name="lan", up=up)
+
+    def lead_to(self, port: int) -> None:
+        """Where the manager listens on the host's loopback now; may change while the machine runs."""
+        (self.folder / "manager-port").write_text(str(port))
 
     def screenshot(self, path: Path) -> Path:
         self.qmp("screendump", filename=str(path), format="png")
