@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from labvm import media
+from labvm.hardware import SD_DRIVE
 from labvm.qmp import Qmp
-
-SD_DRIVE = "sdslot"  # an empty slot for cards: `machine` puts it there at the start
 
 
 class Ports:

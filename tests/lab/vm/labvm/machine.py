@@ -14,14 +14,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
+from labvm import hardware
 from labvm.channel import Channel, Failed, Result
-from labvm.devices import SD_DRIVE, Ports
+from labvm.devices import Ports
 from labvm.image import Image, locked
 from labvm.qmp import Qmp
 
-_FORWARD = Path(__file__).parent / "forward"
 T = TypeVar("T")
-MANAGER = "10.0.2.100"  # port 443 leads to the office's manager
 HOST = "10.0.2.2"  # the host's loopback, as the machine reaches it
 _BOOT = 150.0  # seconds, on a slow day; 25 are usual
 
@@ -223,46 +222,10 @@ class Machine:
         assert not self.is_on
         for name in ("qmp", "channel"):
             (self.folder / name).unlink(missing_ok=True)
-        command = [
-            *("qemu-system-x86_64", "-name", "securepc-lab", "-machine", "pc", "-accel", "tcg,thread=multi"),
-            *("-smp", "2", "-m", "768", "-nodefaults", "-no-user-config", "-display", "none", "-vga", "std"),
-            *("-kernel", self._image.kernel, "-initrd", self._image.initrd),
-            *(
-                "-append",
-                "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet mitigations=off audit=0",
-            ),
-            *("-drive", f"file={self._disk},if=virtio,format=qcow2,cache=writeback,discard=unmap"),
-            *("-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng"),
-            *(
-                "-chardev",
-                f"file,id=console,path={self.folder}/console,append=on",
-                "-serial",
-                "chardev:console",
-            ),
-            *("-device", "virtio-serial-pci,id=serial"),
-            *("-chardev", f"socket,id=channel,path={self.folder}/channel,server=on,wait=off"),
-            *("-device", "virtserialport,bus=serial.0,chardev=channel,name=lab.channel"),
-            *(
-                "-netdev",
-                "user,id=lan",
-                "-device",
-                "virtio-net-pci,netdev=lan,mac=52:54:00:00:10:01,romfile=",
-            ),
-            *("-device", "qemu-xhci,id=xhci,p2=8,p3=8"),
-            *(
-                "-device",
-                "sdhci-pci",
-                "-drive",
-                f"if=none,id={SD_DRIVE}",
-                "-device",
-                f"sd-card,drive={SD_DRIVE}",
-            ),
-            *("-rtc", "base=utc,clock=host"),
-            *("-qmp", f"unix:{self.folder}/qmp,server=on,wait=off"),
-        ]
+        command = hardware.command(self._image, self._disk, self.folder)
         with (self.folder / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [str(part) for part in command],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

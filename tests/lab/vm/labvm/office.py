@@ -12,10 +12,10 @@ from typing import Any
 
 from running_manager import Running, make_home
 
+from labvm.hardware import MANAGER
 from securepc.manager.search import asked
 
-ADDRESS = "10.0.2.100"  # of the machine's own network: QEMU leads it to wherever the manager listens
-URL = f"https://{ADDRESS}"
+URL = f"https://{MANAGER}"
 
 
 class Office:
@@ -51,7 +51,7 @@ class Office:
         return self.running.token(**more)
 
     def entries(self, **conditions: Any) -> list[dict[str, Any]]:
-        """What is found, newest first: conditions as in docs/formats/entries.md, `since`/`until` for from/to."""
+        """What is found, newest first. Conditions: docs/formats/entries.md; `since`, `until` for from, to."""
         renamed = {
             {"since": "from", "until": "to"}.get(name, name): value for name, value in conditions.items()
         }
@@ -109,7 +109,7 @@ class Office:
                     "ec_paramgen_curve:prime256v1",
                     "-nodes",
                 ),
-                *("-days", "3650", "-subj", "/CN=manager.lab", "-addext", f"subjectAltName=IP:{ADDRESS}"),
+                *("-days", "3650", "-subj", "/CN=manager.lab", "-addext", f"subjectAltName=IP:{MANAGER}"),
                 *("-keyout", str(self._key), "-out", str(self.certificate)),
             ],
             check=True,
