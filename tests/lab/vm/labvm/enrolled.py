@@ -12,13 +12,13 @@ from labvm.machine import Machine
 from labvm.office import Office
 
 ROOT = Path(__file__).resolve().parents[4]
+SOURCES = [ROOT / "packaging/linux", ROOT / "tools/package", ROOT / "requirements/agent.txt", ROOT / "src"]
 CA = "/etc/ssl/certs/kakuu-office.pem"
 
 
 def package() -> Path:
     """The Debian package of the tree as it stands; built once for each state of it."""
-    parts = [ROOT / "packaging/linux", ROOT / "tools/package", ROOT / "requirements/agent.txt", ROOT / "src"]
-    folder = cache() / f"package-{fingerprint(*parts)}"
+    folder = cache() / f"package-{fingerprint(*SOURCES)}"
     with locked("package.lock"):
         if not folder.exists():
             part = folder.with_suffix(".part")

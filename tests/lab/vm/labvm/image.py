@@ -44,7 +44,7 @@ def fingerprint(*roots: Path) -> str:
     """Of the names, the modes and the bytes of all files below."""
     digest = hashlib.sha256()
     for root in roots:
-        for path in sorted(p for p in [root, *root.rglob("*")] if p.is_file()):
+        for path in sorted(p for p in [root, *root.rglob("*")] if p.is_file() and p.suffix != ".pyc"):
             name = f"{path.relative_to(root.parent)} {path.stat().st_mode & 0o100:o} {path.stat().st_size}\n"
             digest.update(name.encode() + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -26,23 +26,34 @@ _BOOT = 150.0  # seconds, on a slow day; 25 are usual
 
 
 class Machine:
-    """Only one runs at a time on a host: a second one waits. As a context manager it is gone at the end."""
+    """Only one runs at a time on a host: a second one waits. As a context manager it is gone at the end.
 
-    def __init__(self, image: Image) -> None:
-        self._image = image
+    `saved`: a folder that `save` filled; the first `power_on` wakes that machine instead of starting one.
+    """
+
+    _here = False
+
+    def __init__(self, image: Image, saved: Path | None = None) -> None:
+        assert not Machine._here, "this process has a machine already: a test uses `vm` or `pc`, not both"
+        self._image, self._saved = image, saved
         self._held = ExitStack()
         self._held.enter_context(locked("running.lock"))
         self.folder = Path(tempfile.mkdtemp(prefix="lab-"))
         self._disk = self.folder / "disk.qcow2"
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
-        _quiet("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", image.disk, self._disk)
+        backing = (
+            ["-F", "raw", "-b", image.disk] if saved is None else ["-F", "qcow2", "-b", saved / "disk.qcow2"]
+        )
+        _quiet("qemu-img", "create", "-q", "-f", "qcow2", *backing, self._disk)
+        Machine._here = True
 
     def __enter__(self) -> Machine:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.power_cut()
+        Machine._here = False
         shutil.rmtree(self.folder, ignore_errors=True)
         self._held.close()
 
@@ -51,8 +62,12 @@ class Machine:
     def power_on(self) -> None:
         """Returns when the system is up (multi-user, everything asked to start has started)."""
         started = time.monotonic()
-        self._start_qemu()
-        self._wait_up()
+        if self._saved is not None:
+            self._wake(self._saved)
+            self._saved = None
+        else:
+            self._start_qemu()
+            self._wait_up()
         self._say(f"up after {time.monotonic() - started:.1f} s")
 
     def power_off(self) -> None:
@@ -77,6 +92,17 @@ class Machine:
         self.run("systemctl --no-block reboot")
         self._wait_up()
         self._say(f"rebooted after {time.monotonic() - started:.1f} s")
+
+    def save(self, folder: Path) -> None:
+        """Put to sleep into `folder`: its disk and its memory. Off afterwards."""
+        self.qmp("migrate-set-parameters", max_bandwidth=1 << 34)
+        self.qmp("migrate", uri=f"exec:cat >{folder}/memory")
+        self.wait_for(lambda: self._migration() == "completed", what="saving")
+        self.qmp("quit")
+        assert self._process is not None
+        self._process.wait(30)
+        self._gone()
+        self._disk.rename(folder / "disk.qcow2")
 
     @property
     def is_on(self) -> bool:
@@ -218,11 +244,24 @@ class Machine:
 
     # --- ours
 
-    def _start_qemu(self) -> None:
+    def _wake(self, saved: Path) -> None:
+        self._start_qemu("-incoming", f"exec:cat {saved}/memory")
+        self.wait_for(lambda: self._migration() == "completed", what="waking")
+        self.qmp("cont")
+        self.set_clock(time.time())
+        # Nobody knows of the connections it had: better it knows at once.
+        self.run("ss -K state established >/dev/null")
+
+    def _migration(self) -> str:
+        state = str(self.qmp("query-migrate").get("status", ""))
+        assert state != "failed", (self.folder / "qemu.log").read_text()
+        return state
+
+    def _start_qemu(self, *more: str) -> None:
         assert not self.is_on
         for name in ("qmp", "channel"):
             (self.folder / name).unlink(missing_ok=True)
-        command = hardware.command(self._image, self._disk, self.folder)
+        command = [*hardware.command(self._image, self._disk, self.folder), *more]
         with (self.folder / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command,

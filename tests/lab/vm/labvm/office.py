@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +28,9 @@ class Office:
             folder.mkdir(parents=True, exist_ok=True)
             make_home(self.home)
             self._make_certificate()
-        self.device = b""
+        self._closed = False
+        device = folder / "device"
+        self.device = bytes.fromhex(device.read_text()) if device.exists() else b""
         """The machine, once it is enrolled here."""
         self.running = Running(self.home, tls=(self.certificate, self._key), address=URL)
 
@@ -94,7 +94,10 @@ class Office:
         return number
 
     def close(self) -> None:
-        self.running.__exit__()
+        """More than once does no harm."""
+        if not self._closed:
+            self._closed = True
+            self.running.__exit__()
 
     def _make_certificate(self) -> None:
         subprocess.run(
@@ -115,12 +118,3 @@ class Office:
             check=True,
             capture_output=True,
         )
-
-
-@contextmanager
-def opened(folder: Path) -> Iterator[Office]:
-    office = Office(folder)
-    try:
-        yield office
-    finally:
-        office.close()
