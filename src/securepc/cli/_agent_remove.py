@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import click
 
 from securepc.agent import removal, status
+from securepc.agent.local.client import path_for
 from securepc.agent.removal import Removed
 from securepc.agent.status import AlreadyRunning
 from securepc.cli._errors import UserError, say
@@ -51,6 +53,8 @@ def remove(purge: bool, abandon: bool, home: Path) -> None:
             ),
             err=True,
         )
+    with contextlib.suppress(OSError):  # where people asked the agent, if it made that folder
+        path_for(folder).parent.rmdir()
     if failed and not abandon:
         names = ", ".join(one.name for one in failed)
         raise UserError(

@@ -1,6 +1,8 @@
-"""The package on a PC: put in, at work, restarted, killed, taken out again without a trace."""
+"""The package on a PC, enrolled: at work, through a reboot, a power cut and being killed."""
 
 from __future__ import annotations
+
+import time
 
 from labvm import Machine
 from labvm.office import Office
@@ -14,7 +16,56 @@ def test_what_is_done_on_the_pc_is_found_at_the_office(pc: Machine, office: Offi
     assert (found["user"], found["data"]["exe"]) == ("hanako", "/usr/bin/dash")
     status = pc.agent_status()
     assert status["running"] and status["private"]
-    print(
-        pc.run("journalctl -b -u securepc-agent; dmesg | tail -5; ls -la /run/dbus; id").out,
-        status["collectors"],
-    )
+    rights = pc.out("stat -c '%U %a' /var/lib/securepc /var/lib/securepc/agent /run/securepc")
+    assert rights.splitlines() == ["root 700", "root 700", "root 755"]
+    assert pc.run("cat /var/lib/securepc/agent/device.key", user="hanako", check=False).code
+
+
+def test_a_session_is_seen_and_whether_its_screen_can_be_locked(pc: Machine, office: Office) -> None:
+    """What the service may not do is not to keep it from asking logind."""
+    pc.sit_down("hanako")
+    assert office.wait_entry("session.logon", user="hanako")["user"] == "hanako"
+    pc.wait_for(lambda: pc.agent_status()["collectors"]["sessions"]["state"] == "running", 90)
+
+
+def test_killed_it_is_back_and_says_that_it_was_gone(pc: Machine, office: Office) -> None:
+    since = _now()
+    before = pc.out("systemctl show -P MainPID securepc-agent")
+    pc.run("systemctl kill -s KILL securepc-agent")
+    pc.wait_run(f'test "$(systemctl show -P MainPID securepc-agent)" != {before} && securepc agent status')
+    pc.run("echo 続き > ~/続き.txt", user="hanako")
+    office.wait_entry("agent.unclean", since=since)
+    office.wait_entry("agent.start", since=since)
+    pc.wait_run("systemctl is-active securepc-agent")
+    pc.run("echo 後 > ~/後.txt", user="hanako")
+    office.wait_entry("file.create", text="後.txt")
+
+
+def test_after_a_reboot_it_is_back_before_anybody_may_log_on(pc: Machine, office: Office) -> None:
+    since = _now()
+    pc.reboot()
+    order = pc.out(
+        "systemctl show -P ActiveEnterTimestampMonotonic securepc-agent systemd-user-sessions"
+    ).split()
+    assert 0 < int(order[0]) <= int(order[1])
+    for kind in ("agent.stop", "power.off", "power.on", "agent.start"):
+        office.wait_entry(kind, since=since)
+    assert not office.entries(kind="agent.unclean", since=since)
+    assert not office.entries(kind="collect.gap", since=since)
+
+
+def test_after_a_power_cut_it_goes_on_where_it_was(pc: Machine, office: Office) -> None:
+    pc.run("echo 停電前 > ~/停電前.txt; sync", user="hanako")
+    office.wait_entry("file.create", text="停電前")
+    since = _now()
+    pc.power_cut()
+    pc.power_on()
+    office.wait_entry("agent.unclean", since=since)
+    pc.run("echo 停電後 > ~/停電後.txt", user="hanako")
+    office.wait_entry("file.create", text="停電後")
+    pc.wait_for(lambda: not pc.agent_status()["queue"]["unsent"], what="sending")
+
+
+def _now() -> str:
+    """For `since`: microseconds by this host's clock, which is the machine's too."""
+    return str(time.time_ns() // 1000)

@@ -95,6 +95,7 @@ class Machine:
 
     def save(self, folder: Path) -> None:
         """Put to sleep into `folder`: its disk and its memory. Off afterwards."""
+        self.qmp("stop")  # QEMU loses pages of an emulated machine that goes on writing meanwhile
         self.qmp("migrate-set-parameters", max_bandwidth=1 << 34)
         self.qmp("migrate", uri=f"exec:cat >{folder}/memory")
         self.wait_for(lambda: self._migration() == "completed", what="saving")
