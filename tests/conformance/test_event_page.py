@@ -97,6 +97,7 @@ def test_every_kind_that_the_code_names_is_in_the_catalogue() -> None:
         "agent.sock",
         "policy.json",
         "session.key",
+        "lock.json",
         *ORDERS,
         *questions(),
     }

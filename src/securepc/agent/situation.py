@@ -21,17 +21,33 @@ class Place(NamedTuple):
 
 
 class Situation:
-    """Holds the place; tells whoever listens when it changes. Thread-safe."""
+    """Holds the place, and whether the PC is lost; tells whoever listens when one changes. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._place = Place()
+        self._lost = False
         self._listeners: list[Callable[[], None]] = []
 
     @property
     def place(self) -> Place:
         """Where the PC is now."""
         return self._place
+
+    @property
+    def lost(self) -> bool:
+        """Whether this PC is locked as lost: what holds customers' files closes and stays closed."""
+        return self._lost
+
+    def lose(self, lost: bool) -> None:
+        """The lock was set or released; listeners are called as by `moved`."""
+        with self._lock:
+            if lost == self._lost:
+                return
+            self._lost = lost
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener()
 
     def moved(self, place: Place) -> None:
         """The guard has seen something else; listeners are called on this thread and return at once."""

@@ -28,6 +28,7 @@ from securepc.agent.trouble import Trouble
 from securepc.cli._agent_remove import remove
 from securepc.cli._errors import UserError, say
 from securepc.cli._home import home_option
+from securepc.cli.release import command as release
 from securepc.verify.words import plain
 from securepc.wire.signed.canonical import Malformed
 
@@ -41,6 +42,7 @@ def command() -> None:
 
 
 command.add_command(remove)
+command.add_command(release)
 
 
 @command.command()

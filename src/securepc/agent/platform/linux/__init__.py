@@ -10,6 +10,8 @@ from securepc.agent.platform.linux.identity import clock, machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+    from typing import Any
 
     from securepc.agent.collect import Collector, Context
     from securepc.agent.collect.changes import Watcher
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
     from securepc.agent.enforce import Context as DoorContext
     from securepc.agent.enforce import Enforcer
     from securepc.agent.platform.base.location import Positioner
+    from securepc.agent.platform.base.sessions import Sessions
 
-__all__ = ["clock", "collectors", "doors", "machine", "positioner"]
+__all__ = ["clock", "collectors", "doors", "machine", "positioner", "sessions"]
 
 
 def collectors(context: Context) -> list[Collector]:
@@ -57,7 +60,7 @@ def collectors(context: Context) -> list[Collector]:
 
 def doors(context: DoorContext) -> list[Enforcer]:
     """Every enforcer for Linux, not yet started. Each is made with what it needs of this system."""
-    return [_networks(context), _shutter(context), _software(context), _web(context)]
+    return [_networks(context), _shutter(context), _software(context), _web(context), _lost(context)]
 
 
 def _networks(context: DoorContext) -> Enforcer:
@@ -112,3 +115,19 @@ def _web(context: DoorContext) -> Enforcer:
     resolver = LinuxResolver(folder)
     walls = LinuxWalls(folder, lambda: resolver.ask("table"))
     return WebFilter(context, LinuxBrowsers(context.home / "browsers.json"), resolver, walls)
+
+
+def _lost(context: DoorContext) -> Enforcer:
+    from securepc.agent.enforce.lost import Lost
+    from securepc.agent.location import Locator
+
+    locator = Locator(context)
+    return Lost(context, sessions(context.home), lambda reason: locator.report(reason).data())
+
+
+def sessions(home: Path) -> Sessions:
+    """People's sessions, and who may log in; `home` is the agent's folder."""
+    from securepc.agent.platform.linux.bar import Bar
+    from securepc.agent.platform.linux.sessions import LogindSessions
+
+    return LogindSessions(Bar(home.parent))
