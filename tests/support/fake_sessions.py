@@ -69,6 +69,3 @@ class FakeSessions:
         if self.refuses:
             raise self.refuses
         self.bar_texts = None
-
-    def show(self) -> None:
-        self.calls.append("show")

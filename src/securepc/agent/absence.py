@@ -22,6 +22,8 @@ GRACE = 5 * 60_000_000
 that switching it on and off gives no more."""
 _ASLEEP = 3 * 60_000_000
 """Between two looks, each minute: more than this is sleep."""
+_OFTEN = 20_000_000
+"""What is counted is written down at most this often."""
 
 
 class _Kept(msgspec.Struct):
@@ -62,6 +64,11 @@ class Absence:
         kept = self._load()
         if kept is None or kept.heard != heard:
             kept = _Kept(heard, 0, boot, up, wall)
+        elif kept.boot == boot and 0 <= up - kept.up < _OFTEN:
+            # Woken for something else: nothing that would have to be on the disk yet.
+            waiting = kept.grace and kept.grace_boot == boot and up < kept.grace_until
+            now = kept.away + up - kept.up
+            return Away(now, heard, waiting and now >= limit)
         jumped = False
         if kept.boot != boot:
             kept.away += max(wall - kept.wall, up)

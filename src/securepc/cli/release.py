@@ -24,13 +24,16 @@ from securepc.agent.lockfile import words
 from securepc.agent.platform import Unsupported
 from securepc.agent.release import Alone, is_locked
 from securepc.agent.status import AlreadyRunning
+from securepc.cli._console import bring, front
 from securepc.cli._errors import UserError, say
 from securepc.cli._home import home_option
 from securepc.verify.words import plain
 from securepc.wire import codes
 
+CONSOLE = 6
+"""As `agent.platform.linux.bar` starts a screen on it."""
 _PATIENCE = 30.0
-"""Seconds for an agent to come up after boot before root is judged without it."""
+"""Seconds for an agent to come up after the screen began, before root is judged without it."""
 _LOOK = 2.0
 _ROMAJI = (
     "KONO PC WA ROKKU SARETE IMASU. KANRISHA NI DENWA SHI, KAKUNIN BANGO O TSUTAETE,",
@@ -62,20 +65,21 @@ class _Asked:
 
 @click.command("release")
 @click.option("--screen", is_flag=True, hidden=True)
+@click.option("--patience", type=float, default=_PATIENCE, hidden=True)
 @home_option
-def command(screen: bool, home: Path) -> None:
+def command(screen: bool, patience: float, home: Path) -> None:
     """Release this PC, locked as lost, with a code from its administrator.
 
     ロックされたPCを、管理者から聞いた解除コードで解除します。
     """
     folder = home / "agent"
     if screen:
-        _Screen(folder).run()
+        _Screen(folder, patience).run()
         return
     if not is_locked(folder):
         raise UserError("このPCはロックされていません。", "this PC is not locked")
     try:
-        with _desk(folder, 0.0) as desk:
+        with _desk(folder, time.monotonic()) as desk:
             click.echo(say("確認番号", "number") + f": {codes.show(desk.challenge())}")
             desk.release(click.prompt(say("解除コード", "release code")))
     except Refused as refused:
@@ -96,13 +100,12 @@ class _Opened(AbstractContextManager[_Desk]):
         self._close(None, None, None)
 
 
-def _desk(folder: Path, patience: float) -> AbstractContextManager[_Desk]:
-    """The agent where it answers; else, after so many seconds, root itself.
+def _desk(folder: Path, end: float) -> AbstractContextManager[_Desk]:
+    """The agent where it answers; else, from `end` on (of the monotonic clock), root itself.
 
     Raises:
         UserError: neither.
     """
-    end = time.monotonic() + patience
     while True:
         try:
             client = LocalClient(path_for(folder))
@@ -126,17 +129,26 @@ def _desk(folder: Path, patience: float) -> AbstractContextManager[_Desk]:
 class _Screen:
     """Fills a console until the PC is released. Nothing that is typed leaves it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patience: float) -> None:
         self._folder = folder
+        self._alone_from = time.monotonic() + patience
         self._japanese = os.environ.get("TERM", "linux") != "linux"
 
     def run(self) -> None:
         """Returns when the PC is not locked any more."""
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
             signal.signal(number, signal.SIG_IGN)
+        before = front(CONSOLE)
+        try:
+            self._until_released()
+        finally:
+            if before:
+                bring(before)
+
+    def _until_released(self) -> None:
         while is_locked(self._folder):
             try:
-                with _desk(self._folder, _PATIENCE) as desk:
+                with _desk(self._folder, self._alone_from) as desk:
                     self._ask(desk)
             except (Refused, Unsupported, UserError) as error:
                 self._say(error.ja, str(error))

@@ -42,6 +42,7 @@ CONTEXTS = (
     "software",
     "search",
     "evidence",
+    "lost",
     "console",
 )
 """In this order their parts are attached and started."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from securepc.manager.ingest.opener import Opener
     from securepc.manager.ingest.service import Ingest
     from securepc.manager.ingest.upload import Uploads
+    from securepc.manager.lost.service import Lost
     from securepc.manager.mail.service import Mail
     from securepc.manager.networks.service import Networks
     from securepc.manager.policy.service import Policies
@@ -79,6 +80,7 @@ class Manager:
     ingest: Ingest
     mail: Mail
     networks: Networks
+    lost: Lost
     opener: Opener
     policies: Policies
     presence: Presence

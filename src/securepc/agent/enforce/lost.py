@@ -53,6 +53,7 @@ class Lost:
         self._failed: str = ""
         self._located: int | None = None
         self._locating = threading.Event()
+        self._cannot: Unsupported | None = None
         self._stopping = False
         self._tell_others()
         context.orders.on("lock", self._lock)
@@ -65,8 +66,16 @@ class Lost:
     def start(self, wake: Callable[[], None]) -> None:
         """See `Enforcer.start`."""
         self._wake = wake
-        self._sessions.watch(wake)
+        self._watch()
         threading.Thread(target=self._locates, name="locate", daemon=True).start()
+
+    def _watch(self) -> None:
+        """A PC that cannot be locked says so where it is to be, not everywhere."""
+        try:
+            self._sessions.watch(self._wake)
+            self._cannot = None
+        except Unsupported as error:
+            self._cannot = error
 
     def stop(self) -> None:
         """See `Enforcer.stop`."""
@@ -77,6 +86,8 @@ class Lost:
     def reconcile(self) -> DoorState:
         """See `Enforcer.reconcile`."""
         with self._busy:
+            if self._cannot is not None:
+                self._watch()
             away = self._count()
             lock = self._file.current
             if lock is not None and lock.released is not None:
@@ -88,7 +99,11 @@ class Lost:
                 self._lock_self(away)
             lock = self._file.current
             self._locating.set()
-            return OFF if lock is None and not self._limit() else self._state(lock, away)
+            if lock is None and not self._limit():
+                return OFF
+            if self._cannot is not None:
+                raise self._cannot
+            return self._state(lock, away)
 
     def remove(self) -> None:
         """See `Enforcer.remove`."""
@@ -148,7 +163,6 @@ class Lost:
             },
         )
         self._context.notices.post("lock", ja, en, level="block")
-        self._sessions.show()
         self._located = None
         self._wake()
 

@@ -112,6 +112,22 @@ _ALERTS = {
         "連署者「{name}」の連署を24時間以上得られていません({detail})。",
         "The witness “{name}” has not cosigned for over 24 hours ({detail}).",
     ),
+    "lost": (
+        "PC「{name}」は紛失として届けられています({reason})。",
+        "The PC “{name}” is reported lost ({reason}).",
+    ),
+    "lock-self": (
+        "PC「{name}」は、長時間通信できなかったため自動的にロックしました。",
+        "The PC “{name}” locked itself after a long time without contact.",
+    ),
+    "lock-failed": (
+        "PC「{name}」のロックが完了していません({detail})。",
+        "The PC “{name}” is not completely locked ({detail}).",
+    ),
+    "lock-refused": (
+        "ロック中のPC「{name}」で、誤った解除コードが入力されました。",
+        "A wrong release code was entered on the locked PC “{name}”.",
+    ),
     "happening": (
         "PCの記録「{name}」を処理できませんでした。記録は台帳に残っています({error})。",
         "An entry “{name}” of a device could not be acted upon. It is on the ledger ({error}).",

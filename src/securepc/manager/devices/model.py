@@ -70,3 +70,15 @@ class Device(Base):
     beat_at: Mapped[int | None]  # when that came, by the manager's clock
     clock_offset: Mapped[int | None]  # microseconds its clock is ahead of the manager's
     status: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class DeviceAddress(Base):
+    """An address that a PC's requests came from, as the manager sees it: where it is in the network, and a
+    way for the police to ask a provider where that is."""
+
+    __tablename__ = "device_addresses"
+
+    device: Mapped[bytes] = mapped_column(Handle, primary_key=True)
+    address: Mapped[str] = mapped_column(primary_key=True)
+    first_at: Mapped[int]
+    last_at: Mapped[int]

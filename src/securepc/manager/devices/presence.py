@@ -5,18 +5,20 @@ from __future__ import annotations
 import threading
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
 from securepc.manager import clock
 from securepc.manager.alerts import service as alerts
 from securepc.manager.config import Devices
 from securepc.manager.database import Database
-from securepc.manager.devices.model import Device
+from securepc.manager.devices.model import Device, DeviceAddress
 from securepc.manager.devices.registry import Registry
 
 OFFSET_IS_WRONG = "clock"
 SILENT = "silent"
+_ADDRESSES = 50
 
 
 class Heartbeat(NamedTuple):
@@ -46,7 +48,20 @@ class Presence:
         self._lock = threading.Lock()
         self._seen: dict[bytes, int] = {}
         self._beats: dict[bytes, Heartbeat] = {}
+        self._addresses: dict[tuple[bytes, str], int] = {}
         self._started = clock.now()
+
+    def came_from(self, device: bytes, address: str) -> None:
+        """A request that is the device's own came from this address."""
+        with self._lock:
+            self._addresses[device, address[:45]] = clock.now()
+
+    def addresses(self, device: bytes, limit: int = 20) -> list[DeviceAddress]:
+        """Where its requests came from, the latest first."""
+        self.flush()
+        with self._database.read() as session:
+            query = select(DeviceAddress).where(DeviceAddress.device == device)
+            return list(session.scalars(query.order_by(DeviceAddress.last_at.desc()).limit(limit)))
 
     def seen(self, device: bytes) -> None:
         """The device sent a request that is its own."""
@@ -86,18 +101,23 @@ class Presence:
         with self._lock:
             seen, self._seen = self._seen, {}
             beats, self._beats = self._beats, {}
-        if not seen:
+            addresses, self._addresses = self._addresses, {}
+        if not seen and not addresses:
             return
         try:
             with self._database.write() as session:
                 self._write(session, seen, beats)
+                _write_addresses(session, addresses)
         except Exception:
             with self._lock:  # newer ones are kept
                 self._seen = {**seen, **self._seen}
                 self._beats = {**beats, **self._beats}
+                self._addresses = {**addresses, **self._addresses}
             raise
 
     def _write(self, session: Session, seen: dict[bytes, int], beats: dict[bytes, Heartbeat]) -> None:
+        if not seen:
+            return
         table = Device.__table__
         session.connection().execute(
             update(Device).where(table.c.device == bindparam("_device")).values(seen_at=bindparam("_at")),
@@ -144,3 +164,19 @@ class Presence:
                 data = {"name": row.name, "since": row.seen_at}
                 if not alerts.is_open(session, row.log, SILENT, row.device):
                     alerts.raise_alert(session, row.log, SILENT, row.device, data)
+
+
+def _write_addresses(session: Session, addresses: dict[tuple[bytes, str], int]) -> None:
+    """The last fifty of each device stay."""
+    for (device, address), at in addresses.items():
+        row = insert(DeviceAddress).values(device=device, address=address, first_at=at, last_at=at)
+        same = ["device", "address"]
+        session.execute(row.on_conflict_do_update(index_elements=same, set_={"last_at": at}))
+        kept = (
+            select(DeviceAddress.address)
+            .where(DeviceAddress.device == device)
+            .order_by(DeviceAddress.last_at.desc())
+            .limit(_ADDRESSES)
+        )
+        old = (DeviceAddress.device == device, DeviceAddress.address.not_in(kept))
+        session.execute(delete(DeviceAddress).where(*old))

@@ -127,6 +127,8 @@ def authenticate(manager: Manager, claim: Claim, request: Request, body: bytes) 
         raise refuse("session") from None
     except nonces.Replayed:
         raise refuse("replayed") from None
+    if request.client:
+        manager.presence.came_from(sender.device, request.client.host)
     return sender
 
 

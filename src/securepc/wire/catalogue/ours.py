@@ -99,6 +99,7 @@ OURS: tuple[Kind, ...] = (
         "Take-outs administered",
         "device action request grant medium minutes access reason detail",
     ),
+    kind("admin.lost", "紛失PCの操作", "Lost PC", "device action reason ghost name"),
     kind("admin.hold", "保全の操作", "Evidence hold", "action period reason"),
     kind("admin.setting", "設定の変更", "Setting changed", "name previous state"),
     # what the manager found

@@ -44,8 +44,8 @@ class Sessions(Protocol):
         """End a session with all that runs in it; `force`: leave its programs no time. Never raises."""
 
     def bar(self, ja: str, en: str) -> None:
-        """Let nobody log in from now on, from the very start of every boot on, and say why there; doing it
-        again costs little.
+        """Let nobody log in from now on, from the very start of every boot on, say why there, and bring the
+        screen that asks for the release code to the front; doing it again costs little.
 
         Raises:
             OSError: it did not work.
@@ -63,6 +63,3 @@ class Sessions(Protocol):
         Raises:
             OSError: it did not work.
         """
-
-    def show(self) -> None:
-        """Bring the screen that asks for the release code to the front, where there is one. Never raises."""

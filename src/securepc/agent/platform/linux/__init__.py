@@ -10,8 +10,6 @@ from securepc.agent.platform.linux.identity import clock, machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
-    from typing import Any
 
     from securepc.agent.collect import Collector, Context
     from securepc.agent.collect.changes import Watcher

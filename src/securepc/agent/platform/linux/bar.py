@@ -25,6 +25,8 @@ MARK = "Secure PC:"
 _GETTYS = ("getty@", "serial-getty@", "console-getty")
 _DROP_IN = "90-securepc-lock.conf"
 _SERVICES = ("login", "sshd", "gdm-password", "gdm-autologin", "lightdm", "sddm", "xrdp-sesman", "lxdm")
+CONSOLE = 6
+"""The console that the screen brings to the front: logind keeps it free (`ReserveVT=` of logind.conf(5))."""
 _SECONDS = 60
 
 
@@ -37,6 +39,7 @@ class Bar:
         self._nologin = root / "etc" / "nologin"
         self._units = root / "etc" / "systemd" / "system"
         self._pam = root / "etc" / "pam.d"
+        self._console = root / "dev" / f"tty{CONSOLE}"
         self._systemctl = systemctl
 
     def put(self, ja: str, en: str) -> None:
@@ -126,6 +129,8 @@ StandardOutput=tty
         """systemd reads its units anew; consoles begin anew with what is there now."""
         self._run("daemon-reload")
         self._run("restart", "--no-block", *(f"{name}*.service" for name in _GETTYS))
+        if self.is_there() and self._console.exists():
+            self._run("start", "--no-block", f"getty@tty{CONSOLE}.service")
 
     def _run(self, *arguments: str) -> None:
         try:
@@ -152,3 +157,11 @@ StandardOutput=tty
 
 def _asks(rules: bytes) -> bool:
     return any(b"pam_nologin" in line and not line.lstrip().startswith(b"#") for line in rules.splitlines())
+
+
+def _program() -> list[str]:
+    """What starts us: the installed program where that is how the agent was started."""
+    started = Path(sys.argv[0])
+    if started.name == "securepc" and started.is_absolute() and started.exists():
+        return [str(started)]
+    return [sys.executable, "-m", "securepc"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import threading
@@ -23,8 +22,6 @@ _SESSION = f"{_SERVICE}.Session"
 _ROOT = "/org/freedesktop/login1"
 _SCREENS = ("x11", "wayland", "mir")
 _CGROUP = Path("/sys/fs/cgroup/user.slice")
-_VT_ACTIVATE, _RESERVED_VT = 0x5606, 6
-"""linux/vt.h; logind keeps a getty for the sixth console (`ReserveVT=`)."""
 _MOST = 500
 
 
@@ -40,6 +37,11 @@ class LogindSessions:
 
     def watch(self, wake: Callable[[], None]) -> None:
         """See `Sessions.watch`. Where the bus goes away, it is listened to again as soon as it is back."""
+        if os.geteuid() != 0:
+            raise Unsupported(
+                "エージェントが管理者権限で動いていないため、このPCはロックできません。",
+                "this PC cannot be locked: its agent does not run as root",
+            )
         try:
             self._ask(_ROOT, _MANAGER, "ListSessions")
         except OSError as error:
@@ -97,15 +99,6 @@ class LogindSessions:
     def unbar(self) -> None:
         """See `Sessions.unbar`."""
         self._bar.take_away()
-
-    def show(self) -> None:
-        """See `Sessions.show`: to the console where the release code is asked for."""
-        with contextlib.suppress(OSError):
-            fd = os.open("/dev/tty0", os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
-            try:
-                fcntl.ioctl(fd, _VT_ACTIVATE, _RESERVED_VT)
-            finally:
-                os.close(fd)
 
     def _try(self, member: str, name: str) -> None:
         try:

