@@ -25,7 +25,7 @@ _COLUMNS = (
     N_("Vendor and product"),
     N_("Serial number"),
     N_("Access"),
-    N_("Closed"),
+    N_("Closed at"),
     N_("To be back by"),
     N_("Returned"),
     N_("Noted by"),

@@ -76,7 +76,7 @@ def read(status: dict[str, Any], language: str) -> Read | None:
 def _medium(said: dict[str, Any]) -> MediumLine:
     kind = _text(said.get("kind"), 40)
     if said.get("closed") is True:
-        state = Word(N_("Closed"), "good")
+        state = Word(N_("Shut"), "good")
     elif said.get("grant"):
         state = Word(N_("Open by a grant"), "blue")
     else:

@@ -15,7 +15,7 @@ KINDS = {
 ACCESS = {"read": N_("Reading only"), "write": N_("Reading and writing")}
 ACTS = {
     "read": N_("Read"),
-    "write": N_("Written"),
+    "write": N_("Written to it"),
     "delete": N_("Deleted"),
     "rename": N_("Renamed"),
 }
