@@ -37,7 +37,7 @@ DOORS: tuple[Kind, ...] = (
         "shutter.close",
         "シャッターを閉鎖",
         "Shutter closed",
-        "grant medium reason files size counts lost observed ja en",
+        "grant medium reason files size counts lost detail observed ja en",
         urgent=True,
     ),
     kind("shutter.refused", "持出しの却下", "Opening refused", "request approver reason", urgent=True),

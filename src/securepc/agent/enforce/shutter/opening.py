@@ -125,6 +125,7 @@ class Opener:
         closed."""
         port = self._connected.get(opening.port)
         observed, closed = "gone", True
+        limits = self._watching.limits(opening)
         self._watching.end(opening)
         if port is not None and not leave:
             seen = self._shut(port)
@@ -145,6 +146,8 @@ class Opener:
         }
         if opening.lost:
             data["lost"] = opening.lost
+        if limits:
+            data["detail"] = "; ".join(en for _, en in limits)
         if closed or self._first(opening, "close"):
             self._context.report(
                 "shutter.close", data, user=opening.user, result="ok" if closed else "failed"

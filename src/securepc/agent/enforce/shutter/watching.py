@@ -14,6 +14,8 @@ from securepc.agent.enforce.shutter.openings import Opening, Openings
 from securepc.agent.platform.base.ports import Files, Touched
 
 _SAVE = 2.0
+_LAST_WORDS = 3.0
+"""Seconds that a medium stays open for what happened to be recorded; a large file may still be hashed after."""
 _DRAIN = 100
 
 
@@ -77,7 +79,7 @@ class _Watch:
     def stop(self) -> None:
         self._stopping = True
         self._files.wake()
-        self._thread.join(30.0)
+        self._thread.join(_LAST_WORDS)
 
     def _run(self) -> None:
         try:

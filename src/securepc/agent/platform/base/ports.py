@@ -76,11 +76,7 @@ class Ports(Protocol):
     """All ports of a PC. Used from the enforcer's thread, but for what `listen` starts."""
 
     def listen(self, wake: Callable[[], None]) -> None:
-        """Call `wake` whenever something is connected or changes.
-
-        Raises:
-            Unsupported: this PC cannot be guarded.
-        """
+        """Call `wake` whenever something is connected or changes."""
 
     def stop(self) -> None:
         """Listen no longer; everything stays as it is."""
@@ -88,7 +84,11 @@ class Ports(Protocol):
     def guard(self, classes: Iterable[str]) -> None:
         """Make the operating system itself close whatever of these classes is connected from now on, before a
         file of it can be read, also while no agent runs and from the next start of the PC on; and let
-        everything else through. May be called again and again. No class: undo all of it."""
+        everything else through. May be called again and again. No class: undo all of it.
+
+        Raises:
+            Unsupported: this PC cannot be guarded.
+        """
 
     def unguarded(self, classes: Iterable[str]) -> list[tuple[str, str]]:
         """Read back: what of `guard` does not stand, a sentence in Japanese and English each."""

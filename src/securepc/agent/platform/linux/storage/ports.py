@@ -39,12 +39,8 @@ class LinuxPorts:
 
     def listen(self, wake: Callable[[], None]) -> None:
         """Wake at every event of the kernel's about storage."""
-        if os.geteuid() != 0:
-            raise Unsupported(
-                "管理者権限(root)がないため、外部媒体を遮断できません。",
-                "without root's rights no medium can be closed",
-            )
-        self._uevents = Uevents(wake)
+        if os.geteuid() == 0:
+            self._uevents = Uevents(wake)
 
     def stop(self) -> None:
         """Listen no longer."""
@@ -55,6 +51,11 @@ class LinuxPorts:
     def guard(self, classes: Iterable[str]) -> None:
         """Rules of udev first, then the buses; the other way round when it ends."""
         closed = frozenset(classes)
+        if os.geteuid() != 0:
+            raise Unsupported(
+                "管理者権限(root)がないため、外部媒体を遮断できません。",
+                "without root's rights no medium can be closed",
+            )
         if closed:
             self._remember()
             rules.install(closed)
