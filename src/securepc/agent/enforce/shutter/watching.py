@@ -15,7 +15,7 @@ from securepc.agent.platform.base.ports import Files, Touched
 
 _SAVE = 2.0
 _LAST_WORDS = 3.0
-"""Seconds that a medium stays open for what happened to be recorded; a large file may still be hashed after."""
+"""Seconds that a medium stays open for what happened to be recorded."""
 _DRAIN = 100
 
 
