@@ -12,9 +12,10 @@ from securepc.agent.enforce import Context, Enforcer
 from securepc.agent.enforce.doors import Doors
 from securepc.agent.journal import Journal
 from securepc.agent.local.client import path_for
-from securepc.agent.local.server import LocalServer, Peer, Refused
+from securepc.agent.local.server import LocalServer
 from securepc.agent.notices import Notices
 from securepc.agent.orders import Failed, Orders
+from securepc.agent.people import People
 from securepc.agent.platform.base import Clock
 from securepc.agent.policy import PolicyHolder
 from securepc.agent.recorder import Recorder
@@ -24,7 +25,6 @@ from securepc.agent.state import State
 from securepc.wire.orders import Command
 
 _log = logging.getLogger(__name__)
-_WAIT = 25.0
 MakeEnforcers = Callable[[Context], Sequence[Enforcer]]
 
 
@@ -44,8 +44,10 @@ class Guard:
         call: Callable[[str, str, bytes], bytes],
         last_contact: Callable[[], int | None],
         enforcers: MakeEnforcers,
+        collectors: Callable[[], dict[str, dict[str, Any]]],
+        report: Callable[[], dict[str, Any]],
     ) -> None:
-        self.notices = Notices(clock)
+        self.notices = Notices(clock, state)
         self.situation = Situation()
         self.orders = Orders(config, state, clock, recorder.report, journal.flush, session.manager_time)
         self.local = LocalServer(path_for(folder))
@@ -67,9 +69,8 @@ class Guard:
             listen=recorder.listen,
         )
         self.orders.on("message", self._message)
-        self.local.on("notices", self._notices)
-        self.local.on("doors", lambda peer, _: {"doors": self.doors.status()})
         self.doors = Doors(self.context, enforcers(self.context))
+        People(self.context, self.doors.status, collectors, report)
         self.situation.listen(self.doors.wake)
 
     def start(self) -> None:
@@ -100,11 +101,3 @@ class Guard:
             raise Failed("連絡の本文がありません。", "the message has no text")
         self.notices.post("message", text[:1_000], text[:1_000], level="info")
         return {"observed": "posted"}
-
-    def _notices(self, peer: Peer, question: dict[str, Any]) -> dict[str, Any]:
-        after = question.get("after", 0)
-        if type(after) is not int:
-            raise Refused("malformed", "番号を確認してください。", "after: not a number")
-        wait = _WAIT if question.get("wait") is True else 0.0
-        found = self.notices.after(after, peer.user, wait)
-        return {"notices": [notice._asdict() for notice in found]}

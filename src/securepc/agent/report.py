@@ -89,6 +89,7 @@ class Reporter:
         acknowledged = self._uploader.acknowledged
         with self._lock:
             contact, error = self._last_contact, dict(self._error) if self._error else None
+            reachable = self.reachable
         return {
             "enrolled": True,
             "running": True,
@@ -116,6 +117,7 @@ class Reporter:
                 "trouble": view.trouble,
             },
             "last_contact": contact,
+            "reachable": reachable,
             "error": error,
             "policy": {"version": self._policy.name, "expires": self._policy.expires},
             "collectors": self._collectors.status(),

@@ -148,6 +148,8 @@ class Agent:
             call,
             lambda: self._reporter.last_contact,
             doors,
+            self._collectors.status,
+            lambda: self._reporter.status(),
         )
         self._reporter = Reporter(
             config, journal, self.uploader, policy, self._collectors, self.guard.doors, clock
