@@ -37,6 +37,17 @@ def test_what_the_agent_and_verify_may_not_import_names_every_durable_part_of_th
             assert durable <= set(contract["forbidden_modules"]), contract["name"]
 
 
+def test_the_agents_client_loads_nothing_else_of_the_agent() -> None:
+    """The tray has it, in every user's session."""
+    code = (
+        "import sys, securepc.agent.local.client\n"
+        "print(sorted(n for n in sys.modules if n.startswith('securepc.')))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    parts = ("agent", "agent.local", "agent.local.client", "agent.local.lines")
+    assert eval(ran.stdout) == [f"securepc.{part}" for part in parts]
+
+
 def test_verify_loads_nothing_outside_the_standard_library() -> None:
     code = (
         "import sys, securepc.verify.__main__\n"

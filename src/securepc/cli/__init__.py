@@ -22,6 +22,8 @@ COMMANDS = {
     "demo": ("このPCで一式を試します", "Try everything on this PC"),
     "manager": ("マネージャー(サーバー)", "The manager (server)"),
     "agent": ("エージェント(PC)", "The agent (on a PC)"),
+    "pc": ("このPCの状態・お知らせ・申請(利用者向け)", "This PC, for whoever uses it"),
+    "tray": ("トレイ(PC利用者の画面)", "The tray, in the user's session"),
     "ledger": ("台帳を見る・検査する", "Look into and check a ledger"),
     "witness": ("第三者として台帳に連署します", "Cosign logs, as an outside party"),
     "logs": ("ログを検索します", "Search the logs"),

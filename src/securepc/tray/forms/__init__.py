@@ -1,0 +1,1 @@
+"""What a person asks the agent for: a form each."""
