@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from securepc.agent import platform
 from securepc.agent.config import Config
+from securepc.agent.crier import Crier
 from securepc.agent.enforce import Context, Enforcer
 from securepc.agent.enforce.doors import Doors
 from securepc.agent.journal import Journal
-from securepc.agent.local.client import path_for
+from securepc.agent.local.client import SYSTEM, path_for
 from securepc.agent.local.server import LocalServer
 from securepc.agent.notices import Notices
 from securepc.agent.orders import Failed, Orders
@@ -51,6 +53,8 @@ class Guard:
         self.situation = Situation()
         self.orders = Orders(config, state, clock, recorder.report, journal.flush, session.manager_time)
         self.local = LocalServer(path_for(folder))
+        self._crier = Crier(self.notices, state, platform.teller())
+        self._whole = path_for(folder) == SYSTEM
         self.context = Context(
             home=folder,
             clock=clock,
@@ -77,6 +81,8 @@ class Guard:
         """Shut the doors first, then take orders and listen to people."""
         self.doors.start()
         self.orders.start()
+        if self._whole:  # an agent that is one user's, on trial, disturbs nobody
+            self._crier.start()
         try:
             self.local.start()
         except OSError as error:
@@ -92,6 +98,7 @@ class Guard:
     def stop(self) -> None:
         """End in the reverse order; doors stay as they are."""
         self.local.stop()
+        self._crier.stop()
         self.orders.stop()
         self.doors.stop()
 

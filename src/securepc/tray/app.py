@@ -128,8 +128,7 @@ class Tray(QObject):
             level = "block" if any(one.level == "block" for one in unseen[:-_AT_ONCE]) else "warn"
             self.popups.show_text("Secure PC", text, level)
         for one in shown:
-            how = self.popups.show(one)
-            _log.info("notice %d (%s) shown: %s", one.number, one.code, how)
+            self.popups.show(one)
 
     def _lose(self, why: Refused) -> None:
         self.status, self._why = None, Texts(why.ja, why.en)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import queue
+import threading
+
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from securepc.tray import desktop
 from securepc.tray.answers import Notice
 from securepc.tray.icons import LEVEL_OF, pixmap
 from securepc.tray.widgets import heading, paragraph
 from securepc.tray.words import LEVELS, Words
 
+_log = logging.getLogger(__name__)
 _SECONDS = {"info": 8, "warn": 20, "block": 0}
 """How long a window of our own stays; 0: until somebody closes it."""
 _MOST = 4
@@ -21,19 +27,36 @@ class Popups(QObject):
     """Shows notices at once. `opened`: the person wants to see more."""
 
     opened = Signal()
+    _settled = Signal(str, str, str, bool)
 
     def __init__(self, say: Words) -> None:
         super().__init__()
         self._say = say
         self._windows: list[Popup] = []
+        self._queue: queue.SimpleQueue[tuple[str, str, str]] = queue.SimpleQueue()
+        self._settled.connect(self._show_window)
+        threading.Thread(target=self._by_desktop, name="desktop", daemon=True).start()
 
-    def show(self, notice: Notice) -> str:
-        """Show one; says how: "desktop" or "window"."""
+    def show(self, notice: Notice) -> None:
+        """Show one."""
         title = f"Secure PC – {self._say.word(LEVELS, notice.level)}"
-        return self.show_text(title, self._say.of(notice.texts), notice.level)
+        self.show_text(title, self._say.of(notice.texts), notice.level)
 
-    def show_text(self, title: str, text: str, level: str) -> str:
+    def show_text(self, title: str, text: str, level: str) -> None:
         """The same of any text."""
+        self._queue.put((title, text, level))
+
+    def _by_desktop(self) -> None:
+        """On a thread of its own: the service may take its time."""
+        while True:
+            one = self._queue.get()
+            taken = desktop.show(*one)
+            _log.info("a notice was shown by %s", "the desktop" if taken else "a window of our own")
+            self._settled.emit(*one, taken)
+
+    def _show_window(self, title: str, text: str, level: str, taken: bool) -> None:
+        if taken:
+            return
         while len(self._windows) >= _MOST:
             self._windows[0].close()
         popup = Popup(self._say, title, text, level)
@@ -42,7 +65,6 @@ class Popups(QObject):
         self._windows.append(popup)
         popup.show()
         self._place()
-        return "window"
 
     def clear(self) -> None:
         """Take away what is on the screen: the person is looking at the notices themselves."""

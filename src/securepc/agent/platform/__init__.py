@@ -6,6 +6,7 @@ collectors(context) every collector there is for this system, not yet started
 doors(context)      every enforcer there is for this system, not yet started
 positioner()        the system's location service
 sessions(folder)    people's sessions, and who may log in
+teller()            tells people something where no tray runs
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 from securepc.agent.platform.base import Clock, Machine, Unsupported
 
 if sys.platform == "linux":
-    from securepc.agent.platform.linux import clock, collectors, doors, machine, positioner, sessions
+    from securepc.agent.platform.linux import clock, collectors, doors, machine, positioner, sessions, teller
 else:
     raise Unsupported(
         f"このOS({sys.platform})にはまだ対応していません。", f"{sys.platform} is not supported yet."
@@ -31,4 +32,5 @@ __all__ = [
     "machine",
     "positioner",
     "sessions",
+    "teller",
 ]

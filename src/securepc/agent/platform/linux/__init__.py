@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from securepc.agent.enforce import Enforcer
     from securepc.agent.platform.base.location import Positioner
     from securepc.agent.platform.base.sessions import Sessions
+    from securepc.agent.platform.base.telling import Teller
 
-__all__ = ["clock", "collectors", "doors", "machine", "positioner", "sessions"]
+__all__ = ["clock", "collectors", "doors", "machine", "positioner", "sessions", "teller"]
 
 
 def collectors(context: Context) -> list[Collector]:
@@ -129,3 +130,10 @@ def sessions(home: Path) -> Sessions:
     from securepc.agent.platform.linux.sessions import LogindSessions
 
     return LogindSessions(Bar(home.parent))
+
+
+def teller() -> Teller:
+    """Who tells those that are logged on."""
+    from securepc.agent.platform.linux.telling import LinuxTeller
+
+    return LinuxTeller()
