@@ -264,9 +264,7 @@ def test_there_is_no_abstract_socket(start: Start) -> None:
 def test_answers_of_strangers_are_not_taken(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user who listens where the agent should be gets no question, and so no PIN."""
     local = start()
-    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 4_321)
-    if os.getuid() == 0:
-        monkeypatch.setattr("securepc.agent.local.client.struct.unpack", lambda *_: (1, 5_000, 5_000))
+    monkeypatch.setattr(lines, "credentials", lambda _: (1, os.geteuid() + 4_321))
     with pytest.raises(PermissionError):
         LocalClient(local._path)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import msgspec
 
+from securepc.agent.local import lines
 from securepc.agent.local.lines import MAX_ANSWER, MAX_QUESTION, TOO_LONG, Lines, TooLong, answer, reachable
 
 SYSTEM = Path("/run/securepc/agent.sock")
@@ -95,6 +95,6 @@ class LocalClient:
 
 def _check_owner(connection: socket.socket) -> None:
     """What a person types here may be a PIN: only root's agent, or one's own, is to have it."""
-    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    _, uid = lines.credentials(connection)
     if uid not in (0, os.geteuid()):
         raise PermissionError(f"user {uid} listens there, not the agent")

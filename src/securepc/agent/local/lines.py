@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +78,16 @@ class Lines:
             raise TooLong
         line, self._buffer = self._buffer[:at], self._buffer[at + 1 :]
         return line
+
+
+def credentials(connection: socket.socket) -> tuple[int, int]:
+    """Process and user id of the other end when it connected, or began to listen, as the kernel says.
+
+    Raises:
+        OSError: it is gone.
+    """
+    pid, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return pid, uid
 
 
 def question(line: bytes) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import os
 import pwd
 import socket
 import stat
-import struct
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from securepc.agent.local import lines
 from securepc.agent.local.lines import (
     MAX_ANSWER,
     MAX_QUESTION,
@@ -160,9 +160,7 @@ class LocalServer:
 
     def _take(self, connection: socket.socket) -> None:
         try:
-            pid, uid, _ = struct.unpack(
-                "3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-            )
+            pid, uid = lines.credentials(connection)
         except OSError:
             connection.close()
             return
@@ -184,9 +182,9 @@ class LocalServer:
 
     def _serve(self, connection: socket.socket, uid: int, pid: int) -> None:
         peer = Peer(uid, pid, _name(uid))
-        lines = Lines(connection, MAX_QUESTION, self._limits.idle, self._limits.line)
+        reader = Lines(connection, MAX_QUESTION, self._limits.idle, self._limits.line)
         try:
-            while (line := self._next(lines)) is not None:
+            while (line := self._next(reader)) is not None:
                 self._budget(uid).take(self._stopping)
                 data = self._answer(peer, line)
                 connection.settimeout(self._limits.line)  # for all of it: who does not read loses
@@ -199,10 +197,10 @@ class LocalServer:
             self._forget(connection)
 
     @staticmethod
-    def _next(lines: Lines) -> bytes | None:
+    def _next(reader: Lines) -> bytes | None:
         """The next line; empty, which is answered with a refusal, where it is too long."""
         try:
-            return lines.next()
+            return reader.next()
         except TooLong:
             return b""
 
