@@ -22,7 +22,8 @@ def icon(level: Level) -> QIcon:
     """A level's face in the sizes that tray areas use."""
     made = QIcon()
     for size in _SIZES:
-        made.addPixmap(pixmap(level, size))
+        for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):  # a selected row leaves its colours alone
+            made.addPixmap(pixmap(level, size), mode)
     return made
 
 

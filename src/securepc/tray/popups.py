@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 _SECONDS = {"info": 8, "warn": 20, "block": 0}
 """How long a window of our own stays; 0: until somebody closes it."""
 _MOST = 4
+_WIDTH = 380
 _MARGIN = 16
 
 
@@ -84,7 +85,6 @@ class Popups(QObject):
         area = screen.availableGeometry()
         bottom = area.bottom() - _MARGIN
         for popup in reversed(self._windows):
-            popup.adjustSize()
             bottom -= popup.height()
             popup.move(area.right() - popup.width() - _MARGIN, max(area.top(), bottom))
             bottom -= _MARGIN // 2
@@ -105,7 +105,6 @@ class Popup(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(title)
         self.setAccessibleName(f"{title}: {text}")
-        self.setFixedWidth(380)
         face = QLabel()
         face.setPixmap(pixmap(LEVEL_OF.get(level, LEVEL_OF["warn"]), 32))
         words = QVBoxLayout()
@@ -122,6 +121,7 @@ class Popup(QWidget):
         layout = QHBoxLayout(self)
         layout.addWidget(face, 0, Qt.AlignmentFlag.AlignTop)
         layout.addLayout(words, 1)
+        self.setFixedSize(_WIDTH, layout.totalHeightForWidth(_WIDTH))
         if seconds := _SECONDS.get(level, 0):
             QTimer.singleShot(seconds * 1_000, self, self.close)
 

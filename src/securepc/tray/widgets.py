@@ -9,6 +9,9 @@ from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QIcon, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QWidget
 
+_AIR = 8
+"""Pixels, scaled by Qt."""
+
 
 class Row(NamedTuple):
     """A row's cells; the icon stands before the first, `spoken` is read out in its place."""
@@ -57,7 +60,7 @@ class Rows(QTableWidget):
         for number, row in enumerate(rows):
             for column, text in enumerate(row.cells):
                 self.setItem(number, column, self._cell(row, column, text))
-        self.resizeRowsToContents()
+        self._fit()
         if rows:
             self.setCurrentCell(min(current, len(rows) - 1), 0)
 
@@ -77,12 +80,18 @@ class Rows(QTableWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
         super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Every row as high as its text, with some air."""
         self.resizeRowsToContents()
+        for number in range(self.rowCount()):
+            self.setRowHeight(number, self.rowHeight(number) + _AIR)
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
         super().changeEvent(event)
         if event.type() == QEvent.Type.FontChange:
-            self.resizeRowsToContents()
+            self._fit()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
         if event.key() == Qt.Key.Key_Escape:

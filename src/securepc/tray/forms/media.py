@@ -9,6 +9,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QRadioButton,
+    QSizePolicy,
     QSpinBox,
     QWidget,
 )
@@ -45,6 +46,8 @@ class MediaForm(Form):
         self._longest = 480
         self.medium = QComboBox()
         self.medium.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.medium.setMinimumContentsLength(16)
+        self.medium.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.medium.currentIndexChanged.connect(self._chosen)
         self.purpose = Reason(
             say("目的", "Purpose"), say("例: A社への見積書の受け渡し", "e.g. handing over an offer to A Inc.")
