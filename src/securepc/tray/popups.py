@@ -107,6 +107,7 @@ class Popup(QWidget):
         self.setAccessibleName(f"{title}: {text}")
         face = QLabel()
         face.setPixmap(pixmap(LEVEL_OF.get(level, LEVEL_OF["warn"]), 32))
+        face.setAccessibleName(say.word(LEVELS, level))
         words = QVBoxLayout()
         words.addWidget(heading(title))
         words.addWidget(paragraph(text if len(text) <= 300 else text[:299] + "…"))
