@@ -248,7 +248,7 @@ def mail(pc: Pc) -> dict[str, Any]:
     lookup("smtp.foreign.example")
     seen["foreign"] = {port: banner(MAIL, port) for port in (25, 587, 465, 143, 110)}
     # A server of one's own that claims to be the listed one, asked of a resolver that nobody gave this PC.
-    lookup("smtp.midori.example", OTHER_DNS)
+    seen["lie"] = [lookup("smtp.midori.example", OTHER_DNS), banner(MAIL, 25)]
     seen["told"] = pc.told(lambda data: data.get("port") == 110) and pc.told()
     pc.rules = read_rules({"doors": {"web": {**RULES, "mail": False}}})
     seen["off"] = [web.reconcile().state, banner(MAIL, 25)]

@@ -25,8 +25,10 @@ DNS6, WEB6 = "fd09::53", "fd09::80"
 NAMES = {"smtp.midori.example": LISTED, "smtp.foreign.example": MAIL, "cloudflare-dns.com": DOH}
 
 
-def answer(message: bytes) -> bytes:
+def answer(message: bytes, server: str = "") -> bytes:
     asked = dns.question(message)
+    if server == OTHER_DNS and asked.name == "smtp.midori.example":
+        return dns.answer(message, asked, MAIL)  # a resolver that lies
     if asked.name == "nobody.example":
         return dns.refuse(message, asked, dns.NXDOMAIN)
     return dns.answer(message, asked, NAMES.get(asked.name, WEB))
@@ -35,7 +37,7 @@ def answer(message: bytes) -> bytes:
 class Datagram(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         message, out = self.request
-        out.sendto(answer(message), self.client_address)
+        out.sendto(answer(message, self.server.server_address[0]), self.client_address)
 
 
 class Stream(socketserver.BaseRequestHandler):

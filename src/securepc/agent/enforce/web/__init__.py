@@ -101,6 +101,7 @@ class WebFilter:
             "exceptions": len(filter_.allow),
             "open": filter_.open_hosts()[:20],
             "mail": web.mail,
+            "refused": dict(seen.refused),
             "browsers": {one.name: one.ok for one in browsers},
         }
         if wrong:

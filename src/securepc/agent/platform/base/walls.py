@@ -7,7 +7,7 @@ Linux: the nftables table `inet securepc_web`. Windows: WFP filters of our own p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -22,10 +22,13 @@ class Doorways(NamedTuple):
 
 class WallsSeen(NamedTuple):
     """What was read back. `drift`: somebody else had changed our rules; they are as wanted again.
-    `missing`: what this system cannot do, a sentence each in Japanese and English."""
+    `missing`: what this system cannot do, a sentence each in Japanese and English. `refused`: packets that
+    were refused without anybody being told, by what they were (`quic`, `doq`), since the rules were
+    loaded."""
 
     drift: bool = False
     missing: tuple[tuple[str, str], ...] = ()
+    refused: Mapping[str, int] = {}
 
 
 class Walls(Protocol):

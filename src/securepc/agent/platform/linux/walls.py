@@ -54,7 +54,8 @@ class LinuxWalls:
         """Load the table where it is not there as it was left; read it back."""
         queue = self._queue or self._find_queue()
         script = _script(doorways, queue == "nft")
-        now = _listing(nft.table(*TABLE))
+        found = nft.table(*TABLE)
+        now = _listing(found)
         drift = bool(self._listing) and script == self._script and now != self._listing
         if script != self._script or now != self._listing or not now:
             files.replace(self._folder / keeper.RULES, script.encode("utf-8"))
@@ -74,16 +75,7 @@ class LinuxWalls:
                     "no packet queues on this PC: connections straight to an address are not stopped",
                 ),
             )
-        return WallsSeen(drift, missing)
-
-    def counts(self) -> dict[str, int]:
-        """Packets that were refused without words, by counter."""
-        found = dict.fromkeys(_COUNTERS, 0)
-        for one in nft.table(*TABLE) or []:
-            counter = one.get("counter", {})
-            if counter.get("name") in found:
-                found[counter["name"]] = int(counter.get("packets", 0))
-        return found
+        return WallsSeen(drift, missing, _counts(found or []))
 
     def remove(self) -> None:
         """Delete the table, and the chain where packet queues are had by iptables."""
@@ -210,6 +202,11 @@ table {table} {{
   }}
 }}
 """
+
+
+def _counts(found: list[dict[str, Any]]) -> dict[str, int]:
+    counters = [one["counter"] for one in found if "counter" in one]
+    return {one["name"]: int(one.get("packets", 0)) for one in counters if one.get("name") in _COUNTERS}
 
 
 def _elements(addresses: Sequence[str]) -> str:

@@ -17,8 +17,9 @@ DNS_PORT, REFUSE_PORT, PAGE_PORT = 893, 894, 895
 """On loopback; below 1024, so that nobody but root can take them."""
 PAGE_ADDRESS = "127.0.93.1"
 """What blocked names lead to."""
-MARK = 0x5EC0DE00
-"""On packets of the sieve itself (SO_MARK needs CAP_NET_ADMIN): they are not sent to it again."""
+MARK = 0x1EC0DE00
+"""On packets of the sieve itself (SO_MARK needs CAP_NET_ADMIN): they are not sent to it again. It shares no
+bit with SEEN and REFUSED."""
 SEEN = 0x20000000
 """A bit of the connection mark: its greeting was looked at and is fine."""
 REFUSED = 0x40000000

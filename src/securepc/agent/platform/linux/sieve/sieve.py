@@ -91,7 +91,10 @@ class Sieve:
 
     def answered(self, name: str, found: list[tuple[str, int]], server: str) -> None:
         """Somebody else's answer passes: remember what its addresses are called, and let mail through to
-        those of a listed server, where the PC's own resolver said so and not one that a user has chosen."""
+        those of a listed server. Only what the PC's own resolver says counts, not one that a user has
+        chosen."""
+        if not found or server not in resolvers():
+            return
         with self._lock:
             for address, _ in found:
                 self._called[address] = name
@@ -99,7 +102,7 @@ class Sieve:
             while len(self._called) > _NAMES:
                 self._called.popitem(last=False)
         wanted = self.held.wanted
-        if not (wanted.mail and found and name in wanted.mail_servers and server in resolvers()):
+        if not wanted.mail or name not in wanted.mail_servers:
             return
         now = time.monotonic()
         with self._lock:
@@ -134,8 +137,20 @@ class Sieve:
             return self._called.get(address, address)
 
 
-def resolvers() -> set[str]:
-    """The servers that this PC's administrator or network gave it."""
+_resolvers: tuple[float, frozenset[str]] = (0.0, frozenset())
+
+
+def resolvers() -> frozenset[str]:
+    """The servers that this PC's administrator or network gave it; looked at again every two seconds."""
+    global _resolvers
+    at, known = _resolvers
+    if not known or time.monotonic() - at > 2.0:
+        known = _read_resolvers()
+        _resolvers = time.monotonic(), known
+    return known
+
+
+def _read_resolvers() -> frozenset[str]:
     found = set()
     for path in _RESOLVERS:
         with contextlib.suppress(OSError, ValueError), open(path, encoding="utf-8", errors="replace") as file:
@@ -143,7 +158,7 @@ def resolvers() -> set[str]:
                 words = line.split()
                 if len(words) >= 2 and words[0] == "nameserver":
                     found.add(words[1].partition("%")[0].lower())
-    return found
+    return frozenset(found)
 
 
 def outward(family: int, kind: int) -> socket.socket:
