@@ -64,7 +64,7 @@ def assets(
                 line.device.user,
                 line.device.state,
                 line.os,
-                line.system.extended or line.system.end,
+                line.system.until,
                 values.get("maker"),
                 values.get("model"),
                 values.get("serial") or values.get("board_serial"),

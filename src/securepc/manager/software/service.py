@@ -23,7 +23,7 @@ from securepc.manager.software.model import (
     SoftwareRequest,
     SoftwareViolation,
 )
-from securepc.wire import policy
+from securepc.wire import policy, software
 from securepc.wire import support as supports
 from securepc.wire.doors import Software
 from securepc.wire.signed.canonical import Malformed
@@ -210,15 +210,15 @@ class Softwares:
         except Malformed:
             return Software()
 
-    def change_rules(self, log: bytes, software: dict[str, Any], *, actor: str) -> None:
-        """Sign other rules about software; what is not among `software` stays.
+    def change_rules(self, log: bytes, wanted: dict[str, Any], *, actor: str) -> None:
+        """Sign other rules about software; what is not among `wanted` stays.
 
         Raises:
             Malformed: they cannot be meant.
         """
         rules = self._manager.policies.rules(log)
         doors = dict(rules.get("doors", {}))
-        doors["software"] = {**doors.get("software", {}), **software}
+        doors["software"] = {**doors.get("software", {}), **wanted}
         changed = {**rules, "doors": doors}
         if policy.read_rules(changed) != policy.read_rules(rules):
             self._manager.policies.change(log, changed, actor=actor)
@@ -301,15 +301,19 @@ class Softwares:
             row = session.get(SoftwareRequest, request)
             if row is None or row.log != log or row.state != "open":
                 raise NotFound(N_("There is no such request."))
+        rules = self.rules(log)
         if allow:
-            rules = self.rules(log)
-            if not any(one.name == row.name and not one.publisher for one in rules.allow):
-                added = [
-                    {"name": one.name, "publisher": one.publisher, "reason": one.reason}
-                    for one in rules.allow
-                ]
-                added.append({"name": row.name, "publisher": "", "reason": row.reason[:200]})
-                self.change_rules(log, {"allow": added}, actor=actor)
+            asked = Program(row.source, row.name)
+            if any(software.fits(one, asked) for one in rules.deny):
+                raise Refusal(N_("A rule forbids “%(name)s”. Change the rules first."), name=row.name)
+        # Where nothing is forbidden by being on no list, a first entry would forbid everything else.
+        known = any(one.name == row.name and not one.publisher for one in rules.allow)
+        if allow and software.restrictive(rules) and not known:
+            added = [
+                {"name": one.name, "publisher": one.publisher, "reason": one.reason} for one in rules.allow
+            ]
+            added.append({"name": row.name, "publisher": "", "reason": row.reason[:200]})
+            self.change_rules(log, {"allow": added}, actor=actor)
         with self._manager.database.write() as session:
             current = session.get(SoftwareRequest, request)
             assert current is not None

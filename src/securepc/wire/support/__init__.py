@@ -29,6 +29,11 @@ class Support(NamedTuple):
     extended: str = ""
     system: bool = False
 
+    @property
+    def until(self) -> str:
+        """The date that matters: the end of what holds now or, once nothing does, of what held last."""
+        return self.end if self.state == "supported" else self.extended or self.end
+
 
 @cache
 def snapshot() -> dict[str, Any]:

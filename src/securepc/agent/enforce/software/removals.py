@@ -84,7 +84,13 @@ class Removals:
             for number in self._orders.keys() - still:  # answered before the power went
                 del self._orders[number]
             orders = dict(self._orders)
-        going = frozenset(one.program.name for one in violations) | {one.name for one in orders.values()}
+        # What is late itself may go with another; what still has time may not.
+        now = self._context.clock.at()
+        going = frozenset(
+            one.program.name
+            for one in violations
+            if one.told.action == "remove" and 0 < one.told.until <= now
+        ) | {one.name for one in orders.values() if one.remove and 0 < one.until <= now}
         busy = False
         for number, order in sorted(orders.items()):
             there = [

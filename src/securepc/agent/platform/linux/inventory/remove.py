@@ -31,16 +31,18 @@ def package(root: Path, program: Program, may_go: frozenset[str]) -> str:
     Raises:
         NotRemoved: see `Inventory.remove`.
     """
-    found = _find(root, program)
+    before = _packages(root)
+    found = before.get(program.key)
     if found is None:
         return "gone"
-    if found.kept or program.name in OURS or _NEVER.fullmatch(program.name):
+    if _is_kept(found):
         raise NotRemoved(
             f"「{program.name}」はこのPCに欠かせないため、削除しません。",
             f"{program.name} is something this PC cannot do without; it is not removed",
         )
     name = f"{program.name}:{program.arch}" if program.arch not in ("all", "") else program.name
-    others = _would_go(name) - {program.name, name} - may_go
+    kept = {one.program.name for one in before.values() if _is_kept(one)}
+    others = _would_go(name) - (may_go - kept)
     if others:
         listed = ", ".join(sorted(others)[:8])
         raise NotRemoved(
@@ -49,7 +51,8 @@ def package(root: Path, program: Program, may_go: frozenset[str]) -> str:
         )
     files = dpkg.files(root, program)
     _apt_get(["remove", "--", name], _LONG)
-    if _find(root, program) is not None:
+    after = _packages(root)
+    if program.key in after:
         raise NotRemoved(
             f"削除の後も「{program.name}」がパッケージとして残っています。",
             f"after the removal {program.name} is still there as a package",
@@ -61,18 +64,29 @@ def package(root: Path, program: Program, may_go: frozenset[str]) -> str:
             f"「{program.name}」のパッケージは削除されましたが、プログラムのファイルが残っています({left[0]})。",
             f"the package {program.name} is gone, but files of it are left ({left[0]})",
         )
+    seen = ["gone"]
+    lost = sorted(key[1] for key in before.keys() - after.keys() - {program.key})
+    if lost:
+        seen.append(f"gone with it: {', '.join(lost[:8])}")
     running = _still_running(set(files))
-    return "gone" + (f"; still running: {', '.join(running[:5])}" if running else "")
+    if running:
+        seen.append(f"still running: {', '.join(running[:5])}")
+    return "; ".join(seen)
 
 
-def _find(root: Path, program: Program) -> dpkg.Package | None:
+def _is_kept(package: dpkg.Package) -> bool:
+    name = package.program.name
+    return package.kept or name in OURS or _NEVER.fullmatch(name) is not None
+
+
+def _packages(root: Path) -> dict[tuple[str, str, str], dpkg.Package]:
     try:
         packages = dpkg.read(root).packages
     except (OSError, ValueError) as error:
         raise NotRemoved(
-            f"パッケージの一覧を読めません({error}).", f"the list of packages cannot be read ({error})"
+            f"パッケージの一覧を読めません({error})。", f"the list of packages cannot be read ({error})"
         ) from None
-    return next((one for one in packages if one.program.key == program.key), None)
+    return {one.program.key: one for one in packages}
 
 
 def _would_go(name: str) -> set[str]:
