@@ -12,11 +12,12 @@ from securepc.manager.console import view
 from securepc.manager.console.words import Word
 from securepc.manager.core import Manager
 from securepc.manager.devices.model import Device
-from securepc.manager.lost import dossier, paper, section, wording
+from securepc.manager.lost import dossier, overview, paper, section, wording
 from securepc.manager.refusal import N_, NotFound, Refusal
 from securepc.wire.signed import documents
 
-router = APIRouter(prefix="/lost", include_in_schema=False)
+router = APIRouter(include_in_schema=False)
+router.include_router(overview.router)
 
 Anyone = Annotated[Caller, Depends(current_account)]
 Admin = Annotated[Caller, Depends(require_role("admin"))]
@@ -26,13 +27,13 @@ _NAMED = 100
 """Files that the confirmation names."""
 
 
-@router.get("/{device}")
+@router.get("/lost/{device}")
 def shown(request: Request, manager: Here, caller: Anyone, device: str) -> Response:
     """How a PC stands; the form that reports it lost, or the one that releases it."""
     return _page(request, manager, caller, _find(manager, caller, device))
 
 
-@router.post("/{device}/report")
+@router.post("/lost/{device}/report")
 def report(
     request: Request,
     manager: Here,
@@ -56,7 +57,7 @@ def report(
     return view.go(request, f"/lost/{device}")
 
 
-@router.post("/{device}/release")
+@router.post("/lost/{device}/release")
 def release(request: Request, manager: Here, caller: Admin, device: str, reason: Text = "") -> Response:
     """Order the PC to be released."""
     row = _find(manager, caller, device)
@@ -67,7 +68,7 @@ def release(request: Request, manager: Here, caller: Admin, device: str, reason:
     return view.go(request, f"/lost/{device}")
 
 
-@router.post("/{device}/locate")
+@router.post("/lost/{device}/locate")
 def locate(request: Request, manager: Here, caller: Admin, device: str) -> Response:
     """Ask for the place now."""
     row = _find(manager, caller, device)
@@ -78,7 +79,7 @@ def locate(request: Request, manager: Here, caller: Admin, device: str) -> Respo
     return view.go(request, f"/lost/{device}")
 
 
-@router.post("/{device}/code")
+@router.post("/lost/{device}/code")
 def code(
     request: Request,
     manager: Here,
@@ -96,7 +97,7 @@ def code(
     return _page(request, manager, caller, row, code=made)
 
 
-@router.get("/{device}/dossier")
+@router.get("/lost/{device}/dossier")
 def page(request: Request, manager: Here, caller: Anyone, device: str) -> Response:
     """The loss dossier as a page that prints well."""
     row = _find(manager, caller, device)
@@ -112,7 +113,7 @@ def page(request: Request, manager: Here, caller: Anyone, device: str) -> Respon
     )
 
 
-@router.get("/{device}/dossier.pdf")
+@router.get("/lost/{device}/dossier.pdf")
 def on_paper(request: Request, manager: Here, caller: Anyone, device: str) -> Response:
     """The same as a PDF."""
     row = _find(manager, caller, device)

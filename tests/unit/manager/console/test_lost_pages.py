@@ -81,3 +81,15 @@ def test_the_dossier_as_page_and_as_pdf(office: Office) -> None:
     paper = office.owner.get(f"{page_of(office)}/dossier.pdf")
     assert paper.headers["content-type"] == "application/pdf"
     assert paper.content.startswith(b"%PDF-")
+
+
+def test_the_rules_for_pcs_that_are_away(office: Office) -> None:
+    assert "No PC is reported lost" in office.owner.get("/lost").text
+    for hours, minutes in (("x", "5"), ("9999", "5"), ("96", "0")):
+        assert post(office.owner, "/lost", "/lost/settings", hours=hours, minutes=minutes).status_code == 400
+    assert post(office.owner, "/lost", "/lost/settings", hours="96", minutes="10").status_code == 303
+    rules = office.manager.policies.rules(HERE)
+    assert rules["doors"]["lost"] == {"lock_hours": 96, "locate_minutes": 10}
+    post(office.owner, page_of(office), f"{page_of(office)}/report", reason="x", ghost="close")
+    assert "Lock not delivered yet" in office.owner.get("/lost").text
+    assert "Lock not delivered yet" not in enter(office.app, THERE, "yoso").get("/lost").text
