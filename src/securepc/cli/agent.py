@@ -25,6 +25,7 @@ from securepc.agent.journal import ChainKeyLost
 from securepc.agent.service import Agent
 from securepc.agent.status import AlreadyRunning
 from securepc.agent.trouble import Trouble
+from securepc.cli._agent_ghost import ghost
 from securepc.cli._agent_remove import remove
 from securepc.cli._errors import UserError, say
 from securepc.cli._home import home_option
@@ -43,6 +44,7 @@ def command() -> None:
 
 command.add_command(remove)
 command.add_command(release)
+command.add_command(ghost)
 
 
 @command.command()

@@ -34,6 +34,7 @@ CONTEXTS = (
     "commands",
     "networks",
     "approvals",
+    "ghost",
     "audit",
     "logs",
     "health",

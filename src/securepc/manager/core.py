@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from securepc.manager.devices.presence import Presence
     from securepc.manager.devices.service import Devices
     from securepc.manager.evidence.service import EvidenceService
+    from securepc.manager.ghost.service import Ghosts
     from securepc.manager.happenings.service import Happenings
     from securepc.manager.health.service import Health
     from securepc.manager.ingest.opener import Opener
@@ -75,6 +76,7 @@ class Manager:
     devices: Devices
     enrolments: Enrolments
     evidence: EvidenceService
+    ghosts: Ghosts
     happenings: Happenings
     health: Health
     ingest: Ingest

@@ -37,7 +37,12 @@ def key_of(first_mac_key: bytes) -> bytes:
 
 def new_challenge() -> str:
     """A challenge in its one spelling, without hyphens."""
-    return _write(secrets.randbits(5 * (CHALLENGE - 1)), CHALLENGE - 1)
+    return new(CHALLENGE)
+
+
+def new(size: int) -> str:
+    """A random code of `size` characters, the last of them the check character, in its one spelling."""
+    return _write(secrets.randbits(5 * (size - 1)), size - 1)
 
 
 def response(key: bytes, purpose: str, challenge: str, details: str) -> str:

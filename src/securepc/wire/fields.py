@@ -96,6 +96,7 @@ FIELDS: dict[str, Field] = dict(
         _field("observed", "text", "確認した状態", "State seen"),
         _field("read", "text", "読み取り", "Read"),
         _field("write", "text", "書き込み", "Write"),
+        _field("generation", "integer", "鍵の世代", "Generation of the key"),
         # printing, clipboard, places
         _field("document", "text", "文書名", "Document"),
         _field("printer", "text", "プリンター", "Printer"),

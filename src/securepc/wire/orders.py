@@ -20,6 +20,7 @@ ORDERS = {
     "ghost.forbid": ("ゴーストドライブの禁止", "Forbid the Ghost Drive"),
     "ghost.allow": ("ゴーストドライブの再開", "Allow the Ghost Drive again"),
     "ghost.destroy": ("ゴーストドライブの鍵の破棄", "Destroy the Ghost Drive's key"),
+    "ghost.sheet": ("ゴーストドライブの緊急用紙の配布", "Hand out the Ghost Drive's emergency sheet"),
     "shutter.close": ("シャッターを閉じる", "Close the shutter"),
     "shutter.refuse": ("持出し申請の却下", "Refuse an opening"),
     "shutter.test": ("シャッターの自己試験", "Try the shutter"),

@@ -128,6 +128,10 @@ _ALERTS = {
         "ロック中のPC「{name}」で、誤った解除コードが入力されました。",
         "A wrong release code was entered on the locked PC “{name}”.",
     ),
+    "ghost-emergency": (
+        "PC「{name}」のゴーストドライブが緊急コードで開かれました。次に開くとき鍵を替えます。",
+        "The Ghost Drive of “{name}” was opened with its emergency code. Its key changes when it opens next.",
+    ),
     "happening": (
         "PCの記録「{name}」を処理できませんでした。記録は台帳に残っています({error})。",
         "An entry “{name}” of a device could not be acted upon. It is on the ledger ({error}).",

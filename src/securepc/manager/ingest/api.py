@@ -23,10 +23,15 @@ Here = Annotated[Manager, Depends(manager_of)]
 T = TypeVar("T")
 
 
-async def _receive(
+async def receive(
     manager: Manager, request: Request, limit: int, *, writes: bool = False
 ) -> tuple[Sender, bytes]:
-    """The sender of a request and its body; the header is judged before the body is read."""
+    """The sender of a request and its body; the header is judged before the body is read. For the endpoints
+    of the agent's API in every context.
+
+    Raises:
+        ApiError: the request is not a device's own.
+    """
     claim = requests.claim_of(request)
     request.state.claimed = claim.device
     requests.precheck(manager, claim)
@@ -92,7 +97,7 @@ async def session(request: Request, manager: Here) -> dict[str, Any]:
 @router.post("/provisional", status_code=204)
 async def provisional(request: Request, manager: Here) -> Response:
     """Lines that are not sealed yet."""
-    sender, body = await _receive(manager, request, LARGE, writes=True)
+    sender, body = await receive(manager, request, LARGE, writes=True)
     await asyncio.to_thread(
         lambda: manager.ingest.announce(sender, messages.read(body, messages.ProvisionalLines))
     )
@@ -104,14 +109,14 @@ async def batches(
     request: Request, manager: Here, size: Annotated[int, Query(ge=0, le=MAX_INTEGER)] = 0
 ) -> Response:
     """Sealed batches: when this answers, they are on the ledger."""
-    sender, body = await _receive(manager, request, LARGE, writes=True)
+    sender, body = await receive(manager, request, LARGE, writes=True)
     return Response(await upload.take(manager, sender, body, size), media_type="application/json")
 
 
 @router.post("/heartbeat")
 async def heartbeat(request: Request, manager: Here) -> dict[str, Any]:
     """A sign of life, countersigned."""
-    sender, body = await _receive(manager, request, SMALL)
+    sender, body = await receive(manager, request, SMALL)
     frame = await asyncio.to_thread(
         lambda: manager.ingest.heartbeat(sender, messages.read(body, messages.HeartbeatMessage))
     )
@@ -127,6 +132,6 @@ async def wait(
     taken: Annotated[int, Query(ge=0, le=MAX_INTEGER)] = 0,
 ) -> dict[str, Any]:
     """A newer policy, orders or an order to seal, at once or when there is one."""
-    sender, _ = await _receive(manager, request, SMALL)
+    sender, _ = await receive(manager, request, SMALL)
     manager.presence.seen(sender.device)
     return await manager.ingest.wait(sender, (epoch, counter), taken)

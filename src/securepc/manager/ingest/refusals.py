@@ -110,6 +110,72 @@ TEXTS = {
         "マネージャーのディスクに空きがないため、受け取れません。PC側で保管されています。",
         "The manager's disk is full, so nothing is taken. The device keeps it.",
     ),
+    "ghost-off": _Text(403, "", "ゴーストドライブは使われていません。", "The Ghost Drive is not in use."),
+    "ghost-forbidden": _Text(
+        403,
+        "notice",
+        "ゴーストドライブの利用は管理者が止めています。",
+        "An administrator has forbidden the Ghost Drive.",
+    ),
+    "ghost-destroyed": _Text(
+        403,
+        "notice",
+        "ゴーストドライブの鍵は破棄されました。中のファイルは二度と開けません。",
+        "The Ghost Drive's key was destroyed: what it held can never be opened again.",
+    ),
+    "ghost-lost": _Text(
+        403,
+        "alert",
+        "このPCは紛失として扱われているため、ゴーストドライブを開けません。",
+        "This PC is locked as lost, so its Ghost Drive stays closed.",
+    ),
+    "ghost-network": _Text(
+        403,
+        "notice",
+        "登録されたネットワークではないため、ゴーストドライブを開けません。",
+        "This is not a registered network, so the Ghost Drive stays closed.",
+    ),
+    "ghost-egress": _Text(
+        403,
+        "alert",
+        "申告されたネットワークと接続元のアドレスが一致しないため、ゴーストドライブの鍵を渡しませんでした。",
+        "The PC is not seen on the network that it names; no key was released for its Ghost Drive.",
+    ),
+    "ghost-mobile": _Text(
+        403,
+        "notice",
+        "持ち運べるネットワークでは、ゴーストドライブを開けません。",
+        "The Ghost Drive stays closed on networks that can be carried along.",
+    ),
+    "ghost-pin": _Text(
+        403, "", "ゴーストドライブのPINを入力してください。", "Enter the PIN of the Ghost Drive."
+    ),
+    "ghost-pin-unset": _Text(
+        403,
+        "notice",
+        "ゴーストドライブのPINがまだ決められていません。事務所のネットワークで決めてください。",
+        "The Ghost Drive has no PIN yet. Set one on a network of the office.",
+    ),
+    "ghost-pin-wrong": _Text(403, "notice", "PINが違います。", "The PIN is wrong."),
+    "ghost-pin-locked": _Text(
+        403,
+        "alert",
+        "PINを続けて間違えたため、ゴーストドライブはPINでは開けません。",
+        "Too many wrong PINs: for now no PIN opens the Ghost Drive.",
+    ),
+    "ghost-cloned": _Text(
+        403,
+        "alert",
+        "同じ登録情報を持つPCが2台あるか、過去の状態に戻されています。ゴーストドライブの鍵を渡しません。",
+        "Two PCs have this identity, or this one was set back to an earlier state: "
+        "no key is released for its Ghost Drive.",
+    ),
+    "ghost-unknown": _Text(
+        409,
+        "alert",
+        "このゴーストドライブの鍵がマネージャーにありません。",
+        "The manager has no key for this Ghost Drive.",
+    ),
     "stopping": _Text(503, "", "マネージャーは停止中です。", "The manager is shutting down."),
 }
 

@@ -100,17 +100,34 @@ DOORS: tuple[Kind, ...] = (
         "clipboard.copy", "クリップボード", "Clipboard", "format size +by", "output", since=RESERVED, off=True
     ),
     # Ghost Drive
-    kind("ghost.mount", "ゴーストドライブの表示", "Ghost Drive shown", "network until", since=RESERVED),
-    kind("ghost.hide", "ゴーストドライブの非表示", "Ghost Drive hidden", "reason", since=RESERVED),
-    kind("ghost.refused", "ゴーストドライブの拒否", "Ghost Drive refused", "reason network", since=RESERVED),
-    kind("ghost.share", "鍵の払い出し", "Key share released", "device network until", since=RESERVED),
+    kind("ghost.mount", "ゴーストドライブの表示", "Ghost Drive shown", "network until observed"),
+    kind("ghost.hide", "ゴーストドライブの非表示", "Ghost Drive hidden", "reason observed count"),
+    kind("ghost.refused", "ゴーストドライブの拒否", "Ghost Drive refused", "reason network ja en device ip"),
+    kind("ghost.share", "鍵の払い出し", "Key share released", "device network ip purpose generation until"),
+    kind("ghost.made", "ゴーストドライブの作成", "Ghost Drive made", "size observed"),
+    kind(
+        "ghost.key", "ゴーストドライブの鍵の変更", "Ghost Drive's key changed", "action generation observed"
+    ),
+    kind(
+        "ghost.emergency",
+        "ゴーストドライブの緊急使用",
+        "Ghost Drive opened in an emergency",
+        "requester until network",
+        urgent=True,
+    ),
+    kind(
+        "ghost.moved",
+        "ゴーストドライブの内容の退避",
+        "Ghost Drive's content moved out",
+        "folder files size requester",
+        urgent=True,
+    ),
     kind(
         "ghost.disable",
         "ゴーストドライブの無効化",
         "Ghost Drive disabled",
-        "reason",
+        "reason generation observed requester",
         urgent=True,
-        since=RESERVED,
     ),
     # the lost PC
     kind(

@@ -100,6 +100,12 @@ OURS: tuple[Kind, ...] = (
         "device action request grant medium minutes access reason detail",
     ),
     kind("admin.lost", "紛失PCの操作", "Lost PC", "device action reason ghost name"),
+    kind(
+        "admin.ghost",
+        "ゴーストドライブの操作",
+        "Ghost Drive administration",
+        "device action reason generation",
+    ),
     kind("admin.hold", "保全の操作", "Evidence hold", "action period reason"),
     kind("admin.setting", "設定の変更", "Setting changed", "name previous state"),
     # what the manager found

@@ -176,6 +176,15 @@ KINDS: dict[str, dict[str, Check]] = {
         "approver": text(100),
     },
     "session": {"log": handle, "device": handle, "nonce": handle, "at": time, "expires": time},
+    "ghost-share": {
+        "log": handle,
+        "device": handle,
+        "request": HASH,  # SHA-256 of the request's body
+        "at": time,
+        "until": time,
+        "generation": integer,  # that the drive is to have a slot for, and no other
+        "shares": array(record({"generation": integer, "box": base64_of(80)}), 4),
+    },
     "watermark": {"log": handle, "size": integer, "at": time},
     "heartbeat": {
         "log": handle,

@@ -59,7 +59,14 @@ def collectors(context: Context) -> list[Collector]:
 
 def doors(context: DoorContext) -> list[Enforcer]:
     """Every enforcer for Linux, not yet started. Each is made with what it needs of this system."""
-    return [_networks(context), _shutter(context), _software(context), _web(context), _lost(context)]
+    return [
+        _networks(context),
+        _shutter(context),
+        _software(context),
+        _web(context),
+        _lost(context),
+        _ghost(context),
+    ]
 
 
 def _networks(context: DoorContext) -> Enforcer:
@@ -137,3 +144,12 @@ def teller() -> Teller:
     from securepc.agent.platform.linux.telling import LinuxTeller
 
     return LinuxTeller()
+
+
+def _ghost(context: DoorContext) -> Enforcer:
+    from securepc.agent.enforce.ghost import GhostDrive
+    from securepc.agent.platform.linux.luks import LuksVault
+    from securepc.agent.platform.linux.sleep import Sleep
+    from securepc.agent.platform.linux.swaps import Swaps
+
+    return GhostDrive(context, LuksVault(context.home / "ghost"), Sleep(), Swaps())

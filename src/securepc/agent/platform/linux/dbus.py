@@ -1,7 +1,7 @@
 """As much of the D-Bus protocol as asking a system service a question takes (D-Bus specification 0.41).
 
-Calls with text arguments, properties, answers of any type but file descriptors; no signals, no services.
-What arrives is bounded and checked: another program wrote it.
+Calls with text arguments, properties, answers of any type; signals as they come; no services. What arrives
+is bounded and checked: another program wrote it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ SYSTEM_BUS = "/run/dbus/system_bus_socket"
 _PROPERTIES = "org.freedesktop.DBus.Properties"
 _CALL, _RETURN, _ERROR = 1, 2, 3
 _PATH, _INTERFACE, _MEMBER, _REPLY, _DESTINATION, _SIGNATURE = 1, 2, 3, 5, 6, 8
+INTERFACE, MEMBER, SENDER, SIGNATURE = _INTERFACE, _MEMBER, 7, _SIGNATURE
+"""Header fields of a signal."""
+SIGNAL = 4
 SERIAL = 0
 """Where `receive` puts the message's own number among the header fields."""
 _LONGEST = 1 << 20
@@ -29,14 +32,17 @@ class DBusError(OSError):
 class Bus:
     """A connection to a message bus, for one thread. Every wait ends after `timeout` seconds."""
 
-    def __init__(self, path: str = SYSTEM_BUS, *, timeout: float = 2.0) -> None:
-        """
+    def __init__(self, path: str = SYSTEM_BUS, *, timeout: float = 2.0, fds: bool = False) -> None:
+        """`fds`: answers may bring descriptors, which are then in `self.fds`.
+
         Raises:
             OSError: there is no bus, or it does not let this user in.
         """
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         self._buffer = b""
         self._serial = 0
+        self.fds: list[int] = []
+        self._takes_fds = fds
         try:
             self._socket.settimeout(timeout)
             self._socket.connect(path)
@@ -44,6 +50,10 @@ class Bus:
             self._socket.sendall(f"\0AUTH EXTERNAL {user}\r\n".encode("ascii"))
             if not self._line().startswith(b"OK "):
                 raise DBusError("the bus does not let this user in")
+            if fds:
+                self._socket.sendall(b"NEGOTIATE_UNIX_FD\r\n")
+                if self._line() != b"AGREE_UNIX_FD":
+                    raise DBusError("the bus passes no descriptors")
             self._socket.sendall(b"BEGIN\r\n")
             self.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello")
         except BaseException:
@@ -106,6 +116,15 @@ class Bus:
                 return values
         raise DBusError("no answer")
 
+    def fileno(self) -> int:
+        """For waiting until something comes."""
+        return self._socket.fileno()
+
+    @property
+    def pending(self) -> bool:
+        """Whether something has come already that `receive` has not given."""
+        return bool(self._buffer)
+
     def receive(self) -> tuple[int, dict[int, Any], bytes, bool]:
         """The next message: type, header fields, body, whether little-endian."""
         start = self._take(16)
@@ -136,7 +155,11 @@ class Bus:
         return data
 
     def _fill(self) -> None:
-        data = self._socket.recv(65_536)
+        if self._takes_fds:
+            data, fds, _, _ = socket.recv_fds(self._socket, 65_536, 4)
+            self.fds += fds
+        else:
+            data = self._socket.recv(65_536)
         if not data:
             raise DBusError("the bus has closed the connection")
         self._buffer += data
@@ -216,6 +239,8 @@ class Reader:
             return self._number(_PLAIN[code]), rest
         if code == "b":
             return bool(self._number("I")), rest
+        if code == "h":  # its place among the descriptors
+            return self._number("I"), rest
         if code in "so":
             return self._text(self._number("I")), rest
         if code == "g":

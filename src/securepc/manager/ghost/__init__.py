@@ -1,0 +1,1 @@
+"""Ghost Drives: the manager's shares of their keys, when they are released, and what the drives held."""
