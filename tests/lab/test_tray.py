@@ -168,8 +168,8 @@ def started(home: Path) -> Agent:
 
     def request(peer: Peer, question: dict[str, Any]) -> dict[str, Any]:
         """As the network guard answers, where there is one: an entry, sealed at once."""
-        reason = text(question, "reason", 500)
-        agent.guard.context.report("network.request", {"reason": reason}, user=peer.user)
+        purpose = text(question, "purpose", 500)
+        agent.guard.context.report("network.request", {"purpose": purpose}, user=peer.user)
         agent.journal.seal(5.0)
         return {"request": "1"}
 
@@ -243,7 +243,7 @@ def test_a_notice_appears_and_a_request_becomes_an_entry_by_keyboard(
     wait_for(lambda: one.says("申請を記録し"))
     wait_for(lambda: entries(keeper, "network.request"))
     (entry,) = entries(keeper, "network.request")
-    assert entry["data"]["reason"] == "a branch office"
+    assert entry["data"]["purpose"] == "a branch office"
 
 
 def test_what_came_meanwhile_is_shown_and_the_agents_end_is_said(

@@ -9,21 +9,17 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 import click
 
-from securepc.agent.local.client import LocalClient, find
-from securepc.agent.local.lines import Refused
-from securepc.cli._errors import EXIT_VERDICT, UserError, language, say
+from securepc.cli._errors import EXIT_VERDICT, language, say
 from securepc.cli._home import home_option
-from securepc.tray import answers
-from securepc.tray.answers import Garbled, Notices, Records, Status, T
+from securepc.cli._pc import ask, json_option, read
+from securepc.cli._pc_requests import code, ghost, request_network, request_software, request_usb
+from securepc.tray.answers import Notices, Records, Status
 from securepc.tray.glance import TITLES, Level, overview, worst
 from securepc.tray.words import COLLECTOR_STATES, LEVELS, Words
 from securepc.verify.words import plain
-
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON. JSONで出力します。")
 
 
 @click.group()
@@ -40,7 +36,7 @@ def status(as_json: bool, home: Path) -> None:
     Exit code 1 where something should be looked at. 確認が必要な項目があれば終了コード1。
     """
     answer = ask(home, "status")
-    lines = overview(_read(answer, Status), Words(language()), time.time_ns() // 1000)
+    lines = overview(read(answer, Status), Words(language()), time.time_ns() // 1000)
     level = worst(lines, set())
     if as_json:
         click.echo(json.dumps({**answer, "level": level.name.lower()}, ensure_ascii=False))
@@ -62,7 +58,7 @@ def notices(follow: bool, as_json: bool, home: Path) -> None:
     """What the agent told people here. このPCに届いたお知らせを表示します。"""
     number = 0
     while True:
-        found = _read(ask(home, "notices", after=number, wait=follow and number > 0), Notices)
+        found = read(ask(home, "notices", after=number, wait=follow and number > 0), Notices)
         for one in found.notices:
             if as_json:
                 values = {"number": one.number, "at": one.at, "code": one.code, "level": one.level}
@@ -87,7 +83,7 @@ def records(as_json: bool, home: Path) -> None:
     if as_json:
         click.echo(json.dumps(answer, ensure_ascii=False))
         return
-    found, words = _read(answer, Records), Words(language())
+    found, words = read(answer, Records), Words(language())
     click.echo(say("記録するもの", "What is recorded"))
     for one in found.recorded:
         state = words.word(COLLECTOR_STATES, one.state)
@@ -97,30 +93,5 @@ def records(as_json: bool, home: Path) -> None:
         click.echo(plain(f"  {words.of(sentence)}"))
 
 
-def ask(home: Path, question: str, **more: Any) -> dict[str, Any]:
-    """The agent's answer.
-
-    Raises:
-        UserError: exit code 1 where it says no, 2 where there is none.
-    """
-    try:
-        with LocalClient(find(home / "agent")) as client:
-            return client.ask(question, **more)
-    except Refused as error:
-        raise UserError(error.ja, error.en, exit_code=EXIT_VERDICT) from None
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise UserError(
-            f"このPCのエージェントに接続できません({why})。動いているか確かめてください。",
-            f"the agent of this PC cannot be reached ({why}); is it running?",
-        ) from None
-
-
-def _read(answer: dict[str, Any], kind: type[T]) -> T:
-    try:
-        return answers.read(answer, kind)
-    except Garbled as error:
-        raise UserError(
-            f"エージェントの応答を読み取れませんでした({error})。",
-            f"the agent's answer cannot be read ({error})",
-        ) from None
+for one in (request_usb, request_network, request_software, ghost, code):
+    command.add_command(one)

@@ -201,6 +201,21 @@ class Locked(msgspec.Struct, frozen=True):
         return Texts(self.ja, self.en)
 
 
+class Drive(msgspec.Struct, frozen=True):
+    """The Ghost Drive: whether the policy asks for one, whether it is open, and in a sentence why not."""
+
+    on: bool
+    open: bool
+    folder: Text = ""
+    ja: Text = ""
+    en: Text = ""
+
+    @property
+    def texts(self) -> Texts:
+        """Why it is not open."""
+        return Texts(self.ja, self.en)
+
+
 def read(answer: dict[str, Any], kind: type[T]) -> T:
     """An answer as one of the above.
 

@@ -16,9 +16,11 @@ from PySide6.QtWidgets import (
 
 from securepc.tray.answers import Place
 from securepc.tray.forms.form import Ask, Form
+from securepc.tray.forms.ghost import GhostForm
 from securepc.tray.forms.lock import LockForm
 from securepc.tray.forms.media import MediaForm
 from securepc.tray.forms.network import NetworkForm
+from securepc.tray.forms.software import SoftwareForm
 from securepc.tray.words import Words
 
 __all__ = ["Ask", "RequestsPage"]
@@ -31,7 +33,13 @@ class RequestsPage(QWidget):
     def __init__(self, say: Words, ask: Ask) -> None:
         super().__init__()
         self.network = NetworkForm(say, ask)
-        self.forms: list[Form] = [MediaForm(say, ask), self.network, LockForm(say, ask)]
+        self.forms: list[Form] = [
+            MediaForm(say, ask),
+            self.network,
+            GhostForm(say, ask),
+            SoftwareForm(say, ask),
+            LockForm(say, ask),
+        ]
         self.choice = QComboBox()
         label = QLabel(say("申請の種類(&Y):", "T&ype:"))
         label.setBuddy(self.choice)

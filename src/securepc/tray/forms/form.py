@@ -26,6 +26,11 @@ from securepc.tray.link import GARBLED
 from securepc.tray.widgets import paragraph
 from securepc.tray.words import Words
 
+SENT = (
+    "申請を記録し、管理者へ送りました。結果は「お知らせ」でお伝えします。",
+    "Your request is recorded and on its way to the administrator; “Notices” will say what comes of it.",
+)
+
 
 class Ask(Protocol):
     """Asks the agent; calls back on the GUI's thread."""

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from securepc.tray.answers import Asked, Challenge, Media, Medium
-from securepc.tray.forms.form import Ask, CodeBox, Form, Reason
+from securepc.tray.forms.form import SENT, Ask, CodeBox, Form, Reason
 from securepc.tray.glance import Level
 from securepc.tray.widgets import paragraph
 from securepc.tray.words import Words
@@ -190,13 +190,7 @@ class MediaForm(Form):
             self.ask("shutter.request", Asked, self._sent, **values)
 
     def _sent(self, found: Asked) -> None:
-        self.tell(
-            self.say(
-                "申請を記録し、管理者へ送りました。結果は「お知らせ」でお伝えします。",
-                "Your request is recorded and on its way to the administrator; "
-                "“Notices” will say what comes of it.",
-            )
-        )
+        self.tell(self.say(*SENT))
         self.purpose.clear()
         self.refresh()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton
 
 from securepc.tray.answers import Asked, Place
-from securepc.tray.forms.form import Ask, Form, Reason
+from securepc.tray.forms.form import SENT, Ask, Form, Reason
 from securepc.tray.glance import Level
 from securepc.tray.widgets import paragraph
 from securepc.tray.words import Words
@@ -61,14 +61,8 @@ class NetworkForm(Form):
             self.tell(self.say("理由を入力してください。", "Say why."), Level.LOOK)
             self.reason.setFocus()
             return
-        self.ask("network.request", Asked, self._sent, reason=self.reason.text())
+        self.ask("network.request", Asked, self._sent, purpose=self.reason.text())
 
     def _sent(self, _: Asked) -> None:
         self.reason.clear()
-        self.tell(
-            self.say(
-                "申請を記録し、管理者へ送りました。結果は「お知らせ」でお伝えします。",
-                "Your request is recorded and on its way to the administrator; "
-                "“Notices” will say what comes of it.",
-            )
-        )
+        self.tell(self.say(*SENT))
