@@ -88,6 +88,7 @@ class World:
         self.rules = rules
         self.told: list[Event] = []
         self.durable = True
+        self.manager_time: int | None = None
         self.state = State(folder)
         self.orders: Orders
         self.heard: dict[str, Callable[[Event], None]] = {}
@@ -106,6 +107,7 @@ class World:
             rules=lambda: Rules(doors=Doors(software=self.rules)),
             orders=self.orders,
             listen=self.heard.__setitem__,
+            manager_time=lambda: self.manager_time,
         )
         self.enforcer = SoftwareEnforcer(self.context, self.shelf)
         self.enforcer.start(lambda: None)

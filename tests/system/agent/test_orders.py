@@ -14,7 +14,7 @@ from running_manager import Running, wait_for
 from securepc.agent.codes import Codes
 from securepc.agent.local.client import LocalClient, path_for
 from securepc.agent.local.server import Refused
-from securepc.agent.orders import Failed
+from securepc.agent.orders import Failed, Later
 from securepc.agent.service import Agent
 from securepc.manager.commands.model import Command
 from securepc.manager.devices import codes as device_codes
@@ -196,3 +196,36 @@ def test_a_code_from_the_console_is_the_pcs_own(manager: Running, pc: Pc) -> Non
     with pytest.raises(Refused):
         desk.answer(issued(agent.config.device, "write 60"))
     assert desk.answer(issued(agent.config.device, "write 30")) == {"minutes": 30}
+
+
+def test_an_order_that_takes_long_holds_up_no_other_and_outlives_a_restart(manager: Running, pc: Pc) -> None:
+    agent = pc()
+    begun: list[int] = []
+
+    def begin(order: wire_orders.Command) -> dict[str, Any]:
+        begun.append(order.number)
+        raise Later
+
+    agent.guard.orders.on("software.remove", begin)
+    agent.guard.orders.on("locate", lambda order: {"observed": "here"})
+    agent.start()
+    long, short = issue(manager, agent, "software.remove"), issue(manager, agent, "locate")
+    wait_for(lambda: row(manager, short).state == "done")
+    assert begun[0] == long
+    assert row(manager, long).state in ("sent", "taken")
+    agent.stop("a test")
+    again = Agent(agent.folder, collectors=lambda context: (), doors=lambda context: (), limits=agent._limits)
+    begun.clear()
+    again.guard.orders.on("software.remove", begin)
+    again.start()
+    try:
+        wait_for(lambda: begun)
+        assert again.guard.orders.settle(long, {"observed": "gone"})
+        wait_for(lambda: row(manager, long).state == "done")
+        assert row(manager, long).result["observed"] == "gone"
+        assert again.guard.orders.settle(
+            long, {"observed": "twice"}
+        )  # answered already: nothing more is said
+        assert again._state.orders() == []
+    finally:
+        again.stop("a test")

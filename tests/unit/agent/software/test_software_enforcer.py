@@ -233,3 +233,24 @@ def test_what_has_ended_is_told_once(tmp_path: Path) -> None:
     world.restart()
     world.enforcer.reconcile()
     assert world.since("software.support") == []
+
+
+def test_a_clock_set_back_prolongs_no_deadline(tmp_path: Path) -> None:
+    world = World(tmp_path, Shelf(deb("nmap")), Software(deny=(rule("nmap"),), hours=2, remove=True))
+    world.manager_time = world.clock.now
+    world.enforcer.reconcile()
+    world.clock.now -= 1_000 * HOUR
+    world.manager_time += 2 * HOUR
+    world.enforcer.reconcile()
+    assert world.shelf.tried == ["nmap"]
+
+
+def test_what_still_has_time_does_not_go_with_another(tmp_path: Path) -> None:
+    world = World(tmp_path, Shelf(deb("suite"), deb("core")), Software(deny=(rule("suite"),), hours=5))
+    seen: list[frozenset[str]] = []
+    remove = world.shelf.remove
+    world.shelf.remove = lambda program, may_go: (seen.append(may_go), remove(program, may_go))[1]  # type: ignore[method-assign]
+    world.order(5, name="core", hours=0)
+    world.enforcer.reconcile()
+    assert len(seen) == 1
+    assert "suite" not in seen[0]

@@ -10,7 +10,7 @@ import msgspec
 
 from securepc.agent.enforce import Context
 from securepc.agent.enforce.software.stock import described
-from securepc.agent.enforce.software.violations import DAY, HOUR, Violation
+from securepc.agent.enforce.software.violations import DAY, HOUR, Violation, now_of
 from securepc.agent.orders import Failed
 from securepc.agent.platform.base.inventory import Installed, Inventory, NotRemoved
 from securepc.wire.doors import Software
@@ -24,7 +24,7 @@ MOST_HOURS = 8_760
 
 
 class _Order(msgspec.Struct):
-    """An order that is being followed. `until`: when it is to be gone (µs UTC of the PC's clock), 0 before
+    """An order that is being followed. `until`: when it is to be gone (µs UTC by `now_of`), 0 before
     the user was told; `state`: the last that was told of it (`told`, `waiting`)."""
 
     source: str
@@ -85,7 +85,7 @@ class Removals:
                 del self._orders[number]
             orders = dict(self._orders)
         # What is late itself may go with another; what still has time may not.
-        now = self._context.clock.at()
+        now = now_of(self._context)
         going = frozenset(
             one.program.name
             for one in violations
@@ -106,7 +106,7 @@ class Removals:
         self, number: int, order: _Order, there: list[Program], going: frozenset[str], busy: bool
     ) -> bool:
         """One order; says whether a removal was tried."""
-        now = self._context.clock.at()
+        now = now_of(self._context)
         if not there:
             self._finish(number, order, {"observed": "gone", "software": order.name})
             return False
@@ -147,7 +147,7 @@ class Removals:
         return True
 
     def _by_policy(self, violations: list[Violation], going: frozenset[str]) -> None:
-        now = self._context.clock.at()
+        now = now_of(self._context)
         for one in violations:
             name = "\t".join(one.program.key)
             late = one.told.action == "remove" and one.told.until and now >= one.told.until

@@ -22,9 +22,15 @@ _MOST = 200
 """Violations that become entries of their own; a rule that hits more than these is one mistake."""
 
 
+def now_of(context: Context) -> int:
+    """By which deadlines are kept: the manager's clock where it was heard of, as nobody here sets that, else
+    the PC's own."""
+    return context.manager_time() or context.clock.at()
+
+
 class Told(msgspec.Struct):
     """`since`: when it was first seen; `until`: when it is to be gone, 0 where an administrator decides;
-    `reminded`: when the user was last told. Microseconds UTC of the PC's clock. `action`: `remove`
+    `reminded`: when the user was last told. Microseconds UTC by `now_of`. `action`: `remove`
     (the agent does it), `told` (the user is to do it), `approve`."""
 
     since: int
@@ -54,7 +60,7 @@ class Violations:
     def look(self, rules: Software, installed: Installed) -> list[Violation]:
         """What is not allowed now. News are told."""
         baseline = self._baseline(rules, installed)
-        before, now = self._read(), self._context.clock.at()
+        before, now = self._read(), now_of(self._context)
         after: dict[str, Told] = {}
         found, news = [], False
         for program in installed.programs:
