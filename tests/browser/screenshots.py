@@ -26,12 +26,25 @@ from securepc.agent.simulate import USERS, office_day  # noqa: E402
 from securepc.manager.accounts.service import Accounts  # noqa: E402
 from securepc.manager.accounts.sign_in import SignIn  # noqa: E402
 from securepc.manager.search.model import EntryId  # noqa: E402
-from securepc.wire.event import to_entry  # noqa: E402
+from securepc.wire.doors import RegisteredNetwork  # noqa: E402
+from securepc.wire.event import Event, to_entry  # noqa: E402
 
 AGENCY = "みどり保険サービス"
 WORDS = "yellow ferry under the maple"
 SIZES = {"wide": (1280, 900), "narrow": (390, 844), "dark": (1280, 900)}
-PAGES = ("/", "/devices", "/devices/add", "/search", "/ledger", "/alerts", "/policy", "/accounts", "/me")
+PAGES = (
+    "/",
+    "/devices",
+    "/devices/add",
+    "/search",
+    "/ledger",
+    "/networks",
+    "/alerts",
+    "/policy",
+    "/mail",
+    "/accounts",
+    "/me",
+)
 _BATCH = 400
 
 
@@ -62,6 +75,31 @@ def office(running: Running) -> list[Device]:
     return pcs
 
 
+def outside(running: Running, pc: Device) -> None:
+    """The PC is in a café, and its user asks for the network at home."""
+    networks = running.manager.networks
+    here = RegisteredNetwork(id="n1", name="本店", ssid="midori-office", gateways=("02:00:00:00:aa:01",))
+    networks.register(running.log, here, actor="cli")
+    networks.switch(running.log, {"on": True, "cut_off": True}, actor="cli")
+    cafe = {"attached": "wifi", "interface": "wlan0", "ssid": "cafe-free", "encryption": "open"}
+    cafe |= {"gateway": "198.51.100.1", "gateway_mac": "02:00:00:00:00:66", "subnet": "198.51.100.0/24"}
+    where = {"latitude": "35.681236", "longitude": "139.767125", "accuracy": 25, "source": "geoclue"}
+    home = {**cafe, "ssid": "hanako-home", "encryption": "wpa2", "bssid": "02:00:00:00:cc:01"}
+    said: list[tuple[str, dict[str, Any]]] = [
+        ("network.registered", {**cafe, "ssid": "midori-office", "encryption": "wpa2", "network": "本店"}),
+        ("network.unregistered", {**cafe, **where, "reason": "none", "action": "cut"}),
+        ("network.request", {**home, "reason": "none", "purpose": "在宅勤務で見積もりを作成するため"}),
+        ("network.request", {**cafe, "reason": "none", "purpose": "訪問先での資料確認"}),
+    ]
+    events = [Event(kind, now(), now(), pc.boot.hex(), USERS[3], data=data) for kind, data in said]
+    pc.send(pc.seal_batch([to_entry(event) for event in events]))
+    door = {"state": "shut", "ja": "", "en": "", "at": now()}
+    door["data"] = {"cut": True, "networks": [{**cafe, "registered": "", "reason": "none"}]}
+    pc.heartbeat(collectors={}, doors={"networks": door})
+    wait_for(lambda: len(networks.requests(running.log, waiting=True)) == 2)
+    running.manager.presence.flush()
+
+
 def sign_in(browser: Any, running: Running) -> Any:
     """The cookies of a person who is signed in."""
     account = Accounts(running.manager.database).create(
@@ -87,10 +125,16 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         with Running(home) as running:
             pcs = office(running)
+            outside(running, pcs[3])
             state = sign_in(browser, running)
             time.sleep(1)
             handle = pcs[0].handle.hex()
-            own = (f"/devices/{handle}", f"/entries/{handle}.700", f"/entries/{handle}.{pcs[0].sequence + 3}")
+            own = (
+                f"/devices/{handle}",
+                f"/devices/{pcs[3].handle.hex()}",
+                f"/entries/{handle}.700",
+                f"/entries/{handle}.{pcs[0].sequence + 3}",
+            )
             for language in ("ja", "en"):
                 for size, (width, height) in SIZES.items():
                     if everything is None and size != "wide":

@@ -16,6 +16,15 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from securepc.manager import clock
+from securepc.manager.accounts.service import Accounts
+from securepc.manager.config import Mail as Settings
+from securepc.manager.core import Manager
+from securepc.manager.mail.model import Recipient
+from securepc.manager.mail.service import Mail
+from securepc.manager.networks import letters
+from securepc.manager.networks.service import REQUESTED, UNREGISTERED
+
 USER, PASSWORD = "securepc", "kakuu-no-password"
 
 
@@ -95,6 +104,20 @@ def _free(host: str) -> int:
 
     with socket.create_server((host, 0)) as listener:
         return int(listener.getsockname()[1])
+
+
+def mail_to(manager: Manager, log: bytes, server: MailServer, address: str = "hanako@agency.example") -> None:
+    """Let a manager, which must run, send its mail to this server, and one administrator get it."""
+    manager.mail.close()
+    settings = Settings("127.0.0.1", server.port, "none", sender="securepc@agency.example")
+    manager.mail = Mail(manager.database, settings, lambda: manager.address)
+    manager.mail.on(UNREGISTERED, letters.unregistered(manager.networks.address), alert=True)
+    manager.mail.on(REQUESTED, letters.requested(manager.networks.address), alert=True)
+    if not manager.mail.recipients(log):
+        account = Accounts(manager.database).create(log, "hanako", "架空 花子", "admin", actor="test")
+        with manager.database.write() as session:
+            session.add(Recipient(account_id=account.id, log=log, address=address, since=clock.now()))
+    manager.mail.start()
 
 
 def make_certificate(folder: Path, name: str = "localhost") -> Path:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-from mail_server import MailServer
+from mail_server import MailServer, mail_to
 from running_manager import Running, wait_for
 
 from securepc.agent.enforce import Context
@@ -18,13 +18,6 @@ from securepc.agent.platform.base.firewall import Way
 from securepc.agent.platform.base.location import Position
 from securepc.agent.platform.base.wireless import Attachment
 from securepc.agent.service import Agent
-from securepc.manager import clock
-from securepc.manager.accounts.service import Accounts
-from securepc.manager.config import Mail as Settings
-from securepc.manager.mail.model import Recipient
-from securepc.manager.mail.service import Mail
-from securepc.manager.networks import letters
-from securepc.manager.networks.service import REQUESTED, UNREGISTERED
 from securepc.manager.refusal import NotFound, Refusal
 from securepc.wire.doors import RegisteredNetwork
 
@@ -63,7 +56,7 @@ class Air:
         pass
 
     def wait(self, timeout: float) -> bool:
-        time.sleep(0.05)
+        time.sleep(0.2)
         return True
 
     def wake(self) -> None:
@@ -104,22 +97,11 @@ class Wall:
 @pytest.fixture
 def server(manager: Running) -> Iterator[MailServer]:
     """The manager's mail goes to a real SMTP server, to one administrator."""
-    log, inner = manager.log, manager.manager
+    inner = manager.manager
     with MailServer() as running:
-        inner.mail.close()
-        settings = Settings("127.0.0.1", running.port, "none", sender="securepc@agency.example")
-        inner.mail = Mail(inner.database, settings, lambda: inner.address)
-        inner.mail.on(UNREGISTERED, letters.unregistered(inner.networks.address), alert=True)
-        inner.mail.on(REQUESTED, letters.requested(inner.networks.address), alert=True)
-        if not inner.mail.recipients(log):
-            account = Accounts(inner.database).create(log, "hanako", "架空 花子", "admin", actor="test")
-            with inner.database.write() as session:
-                row = Recipient(
-                    account_id=account.id, log=log, address="hanako@agency.example", since=clock.now()
-                )
-                session.add(row)
-        inner.mail.start()
-        inner.networks.switch(log, {"on": True, "warn": True, "locate": True, "cut_off": False}, actor="test")
+        mail_to(inner, manager.log, running)
+        switches = {"on": True, "warn": True, "locate": True, "cut_off": False}
+        inner.networks.switch(manager.log, switches, actor="test")
         yield running
         inner.mail.close()
 

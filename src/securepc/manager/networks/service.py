@@ -256,9 +256,8 @@ class Networks:
     def address(self, device: bytes) -> str:
         """The address that a PC's last request came from; empty where it is not known. Not inside a
         `Database.write`."""
-        addresses = getattr(self._manager.presence, "addresses", None)
-        found = addresses(device, 1) if addresses else ()
-        return str(found[0].address) if found else ""
+        found = self._manager.presence.addresses(device, 1)
+        return found[0].address if found else ""
 
 
 def here_of(device: Device, address: str) -> Here:
