@@ -34,12 +34,12 @@ def collectors(context: Context) -> list[Collector]:
     from securepc.agent.platform.linux.logons import Logons
     from securepc.agent.platform.linux.people import homes, name_of
     from securepc.agent.platform.linux.polling import ProcessList
-    from securepc.agent.platform.linux.processes import Processes
+    from securepc.agent.platform.linux.processes import of_this_pc
     from securepc.agent.platform.linux.rtnetlink import NetlinkLookout
     from securepc.agent.platform.linux.tree import TreeWatcher
     from securepc.agent.platform.linux.whole import WholeWatcher
 
-    processes = Processes()
+    processes = of_this_pc()
     watchers: list[Callable[[], Watcher]] = [TreeWatcher]
     observers: list[Callable[[], Observer]] = [lambda: ProcessList(processes)]
     if os.geteuid() == 0:
@@ -95,11 +95,11 @@ def positioner() -> Positioner:
 
 def _shutter(context: DoorContext) -> Enforcer:
     from securepc.agent.enforce.shutter import Shutter
-    from securepc.agent.platform.linux.processes import Processes
+    from securepc.agent.platform.linux.processes import of_this_pc
     from securepc.agent.platform.linux.storage.ports import LinuxPorts
     from securepc.agent.platform.linux.storage.touched import MediumFiles
 
-    processes = Processes()
+    processes = of_this_pc()
     return Shutter(context, LinuxPorts(context.home), lambda: MediumFiles(processes))
 
 

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
+from functools import cache
 from typing import NamedTuple
 
 from securepc.agent.platform.linux.people import name_of
@@ -62,6 +63,12 @@ class Processes:
             self._known.move_to_end(process.pid)
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)
+
+
+@cache
+def of_this_pc() -> Processes:
+    """One for all who ask: who is told of every program that starts remembers it for the others."""
+    return Processes()
 
 
 def read(pid: int) -> Process | None:
