@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_sessions import FakeSessions
+from fake_vault import FakePower, FakeSwap, FakeVault
 from middle import Middle
 from running_manager import Running, wait_for
 
 from securepc.agent.enforce import Context
+from securepc.agent.enforce.ghost import GhostDrive
 from securepc.agent.enforce.lost import Lost
 from securepc.agent.enforce.shutting import Waits
 from securepc.agent.local.client import LocalClient, path_for
 from securepc.agent.service import Agent
+from securepc.agent.situation import Place
 from securepc.manager.console.times import Reader
 from securepc.manager.lost import dossier, paper, wording
 from securepc.manager.refusal import NotFound, Refusal
@@ -143,3 +147,42 @@ def test_no_other_agency_and_no_free_pc(lost_pc: LostPc) -> None:
         lost_pc.lost.release(lost_pc.log, lost_pc.device, "x", actor="x")
     with pytest.raises(Refusal):
         lost_pc.lost.report(lost_pc.log, lost_pc.device, " ", ghost="close", location=True, actor="x")
+
+
+def test_a_ghost_drive_closes_with_the_lock_and_stays_closed(
+    pc: Pc, manager: Running, tmp_path: Path
+) -> None:
+    def doors(context: Context) -> list[Any]:
+        return [
+            GhostDrive(context, FakeVault(tmp_path / "media"), FakePower(), FakeSwap()),
+            Lost(context, FakeSessions(), lambda reason: {}, QUICK),
+        ]
+
+    agent, core = pc(doors=doors), manager.manager
+    log, device = agent.config.log, agent.config.device
+    vault = agent.guard.doors._keepers[0].enforcer.vault
+    agent.start()
+    rules = core.policies.rules(log)
+    networks = {"on": True, "registered": [{"id": "office", "name": "本店", "kind": "wired"}]}
+    rules["doors"] = {
+        "networks": networks,
+        "ghost": {"on": True, "bytes": 1 << 26, "minutes": 5, "warn_seconds": 600},
+    }
+    core.policies.change(log, rules, actor="test", device=device)
+    agent.guard.situation.moved(Place(True, True, "office", "本店", True, {}))
+    wait_for(lambda: vault.mounted)
+    (vault.folder / "契約.txt").write_text("山田様", encoding="utf-8")
+    core.lost.report(log, device, "盗難", ghost="destroy", location=False, actor="suzuki")
+    wait_for(lambda: not vault.mounted, 30)
+    wait_for(lambda: core.lost.standing(log, device).phase == "locked")
+    assert core.lost.cases(log, device)[0].ghost_done
+    drive = core.ghosts.get(log, device).drive
+    assert (drive.destroyed_by, drive.destroyed_why) == ("suzuki", "盗難")
+    wait_for(
+        lambda: (
+            {one.order: one.state for one in core.commands.of_device(log, device)}["ghost.destroy"] == "done"
+        )
+    )
+    row = core.devices.get(log, device)
+    made = dossier.write(core, log, row, "ja", actor="suzuki")
+    assert "鍵を破棄" in str(wording.parts(made, Reader("ja", "Asia/Tokyo")))

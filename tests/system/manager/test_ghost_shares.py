@@ -191,11 +191,10 @@ def test_forbidden_allowed_lost(manager: Running, pc: Pc) -> None:
     assert [(one.order, one.args) for one in waiting] == [("ghost.forbid", {"reason": "紛失の疑い"})]
     ghosts.allow(manager.log, pc.device.handle, actor="hanako")
     pc.share()
-    with manager.manager.database.write() as session:
-        commands.issue(session, manager.log, pc.device.handle, "lock", actor="hanako")
+    lost = manager.manager.lost
+    lost.report(manager.log, pc.device.handle, "紛失", ghost="close", location=True, actor="hanako")
     assert pc.refused() == "ghost-lost"
-    with manager.manager.database.write() as session:
-        commands.issue(session, manager.log, pc.device.handle, "unlock", actor="hanako")
+    lost.release(manager.log, pc.device.handle, "発見", actor="hanako")
     pc.share()
     with pytest.raises(NotFound):
         other = manager.manager.devices.agencies()[1]

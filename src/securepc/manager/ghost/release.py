@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 
 from securepc.manager import clock
 from securepc.manager.audit import service as audit
-from securepc.manager.commands.model import Command
 from securepc.manager.ghost import decide
 from securepc.manager.ghost.decide import Asked, Sighting, Standing
 from securepc.manager.ghost.model import Drive, ManagerShare, Release
 from securepc.manager.ingest.refusals import refuse
 from securepc.manager.ingest.request import Sender
+from securepc.manager.lost.service import standing as lost_standing
 from securepc.wire import ghost, policy
 from securepc.wire.doors import Doors, RegisteredNetwork
 from securepc.wire.ghost import ShareRequest
@@ -112,7 +112,7 @@ class Releases:
         standing = Standing(
             forbidden=drive.forbidden_at is not None,
             destroyed=drive.destroyed_at is not None,
-            lost=is_lost(session, drive.device),
+            lost=lost_standing(session, drive.log, drive.device).phase != "free",
             cloned=drive.cloned_at is not None or self._forked(drive),
             has_pin=has_pin,
             pin_open=drive.pin_open,
@@ -263,17 +263,6 @@ def drive_of(session: Session, log: bytes, device: bytes, now: int) -> Drive:
         session.add(row)
         session.flush()
     return row
-
-
-def is_lost(session: Session, device: bytes) -> bool:
-    """Whether the last word to this PC was to lock itself as lost."""
-    query = (
-        select(Command.order)
-        .where(Command.device == device, Command.order.in_(("lock", "unlock")))
-        .order_by(Command.number.desc())
-        .limit(1)
-    )
-    return session.scalar(query) == "lock"
 
 
 def share_context(device: bytes, generation: int) -> bytes:

@@ -18,6 +18,7 @@ from securepc.manager.commands.model import Command
 from securepc.manager.commands.section import ORDER_STATES
 from securepc.manager.console.words import Word
 from securepc.manager.devices.model import Device, DeviceAddress
+from securepc.manager.ghost import contents
 from securepc.manager.lost.model import LostCase, Sighting
 from securepc.manager.lost.service import Standing
 from securepc.manager.refusal import N_
@@ -186,7 +187,13 @@ def _encryption(manager: Manager, log: bytes, device: bytes, language: str) -> K
 
 def held(manager: Manager, log: bytes, device: bytes, limit: int = FILES) -> Held | None:
     """What the PC's Ghost Drive held; None where it has none."""
-    return None
+    found = manager.ghosts.get(log, device)
+    if found is None or found.drive is None:
+        return None
+    with manager.database.read() as session:
+        files = contents.held(session, log, device, limit)
+    names = [file.path for file in files.files]
+    return Held(files.number, files.size, files.at, names, files.number - len(names))
 
 
 def _users(manager: Manager, log: bytes, device: bytes) -> list[Known]:

@@ -199,17 +199,16 @@ class Lost:
 
     def finish(self) -> None:
         """Have the Ghost Drives of reported PCs forbidden or destroyed; also what a killed manager left."""
-        ghosts = getattr(self._manager, "ghosts", None)
         with self._manager.database.read() as session:
             rows = list(session.scalars(select(LostCase).where(LostCase.ghost_done.is_(False))))
         for row in rows:
-            if ghosts is not None:
-                act = ghosts.destroy if row.ghost == "destroy" else ghosts.forbid
-                act(row.log, row.device, row.reason, actor=row.opened_by)
-                with self._manager.database.write() as session:
-                    case = session.get(LostCase, row.id)
-                    assert case is not None
-                    case.ghost_done = True
+            ghosts = self._manager.ghosts
+            act = ghosts.destroy if row.ghost == "destroy" else ghosts.forbid
+            act(row.log, row.device, row.reason, actor=row.opened_by)
+            with self._manager.database.write() as session:
+                case = session.get(LostCase, row.id)
+                assert case is not None
+                case.ghost_done = True
 
     def heard(self, session: Session, happening: Happening) -> None:
         """An entry of a PC about its lock."""

@@ -28,7 +28,7 @@ SECOND = 1_000_000
 _RETRY = (5, 10, 20, 40, 60)
 _QUICK = 2.0
 """Seconds of warning where the system or the manager does not wait."""
-_NOW = ("sleep", "shutdown", "stopping", "crashed", "destroyed")
+_NOW = ("lost", "sleep", "shutdown", "stopping", "crashed", "destroyed")
 
 
 class GhostDrive:
@@ -170,10 +170,8 @@ class GhostDrive:
         return telling.state(self, rules, seen, why)
 
     def _why(self, rules: Ghost, place: Place, now: int) -> str:
-        expired = self.context.expired()
-        why = why_closed(
-            rules, place, self.store_.drive, expired=expired, held=self._held, hidden=self.hidden
-        )
+        expired, held = self.context.expired(), self._held or ("lost" if self.context.situation.lost else "")
+        why = why_closed(rules, place, self.store_.drive, expired=expired, held=held, hidden=self.hidden)
         return why or lease_over(self.lease, place, now, self._moved)
 
     def _moves(self, place: Place, now: int) -> None:

@@ -20,6 +20,7 @@ REASONS = {
     "retired": ("内容は移され、ドライブは廃止されました。", "Its content was moved out and it was retired."),
     "sleep": ("スリープのため閉じました。", "It is closed for sleep."),
     "shutdown": ("シャットダウンのため閉じました。", "It is closed for shutdown."),
+    "lost": ("このPCは紛失としてロックされています。", "This PC is locked as lost."),
     "stopping": ("エージェントの停止のため閉じました。", "It is closed because the agent stops."),
     "expired": ("ポリシーの期限が切れています。", "The policy has expired."),
     "unknown": (
@@ -61,8 +62,8 @@ class Lease(NamedTuple):
 
 
 def why_closed(rules: Ghost, place: Place, drive: Drive, *, expired: bool, held: str, hidden: bool) -> str:
-    """Why the drive may not be open whatever the manager says; "" where it may. `held`: sleep, shutdown or
-    stopping."""
+    """Why the drive may not be open whatever the manager says; "" where it may. `held`: sleep, shutdown,
+    stopping or lost."""
     if not rules.on:
         return "off"
     if drive.forbidden:
