@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -23,13 +24,9 @@ def package() -> Path:
         if not folder.exists():
             part = folder.with_suffix(".part")
             # Times inside play no role here: the tree may hold what no commit has.
-            environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "SOURCE_DATE_EPOCH": "1700000000"}
-            subprocess.run(
-                ["/usr/bin/python3", ROOT / "tools/package", part],
-                check=True,
-                stdout=sys.stderr,
-                env=environment,
-            )
+            environment = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
+            command = [sys.executable, ROOT / "tools/package", part]
+            subprocess.run(command, check=True, stdout=sys.stderr, env=environment)
             part.rename(folder)
             for old in sorted(cache().glob("package-*"), key=lambda p: p.stat().st_mtime)[:-5]:
                 subprocess.run(["rm", "-rf", old], check=False)
