@@ -33,6 +33,7 @@ CONTEXTS = (
     "mail",
     "commands",
     "networks",
+    "web",
     "approvals",
     "ghost",
     "audit",

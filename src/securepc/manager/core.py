@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from securepc.manager.policy.service import Policies
     from securepc.manager.search.service import SearchService
     from securepc.manager.software.service import Softwares
+    from securepc.manager.web.service import WebRules
     from securepc.manager.witnesses.service import Witnesses
 
 logger = logging.getLogger("securepc.manager")
@@ -89,6 +90,7 @@ class Manager:
     search: SearchService
     software: Softwares
     uploads: Uploads
+    web: WebRules
     witnesses: Witnesses
 
     def __init__(self, root: Path) -> None:

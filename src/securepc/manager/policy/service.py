@@ -55,12 +55,20 @@ class Policies:
             return self._current[key]
 
     def change(
-        self, log: bytes, rules: dict[str, Any], *, actor: str, device: bytes = b"", act: bool = True
+        self,
+        log: bytes,
+        rules: dict[str, Any],
+        *,
+        actor: str,
+        device: bytes = b"",
+        act: bool = True,
+        also: Callable[[Session], None] | None = None,
     ) -> Current:
         """Sign new rules for an agency, or for one device of it.
 
         Args:
             act: an administrator did this, so it is audited; False where the manager renews by itself.
+            also: called in the same SQL transaction, for what must be recorded with it.
 
         Raises:
             Malformed: rules that no device could follow.
@@ -102,6 +110,8 @@ class Policies:
                     "device": device.hex(),
                 }
                 audit.record(session, log, "admin.policy", actor, data)
+            if also is not None:
+                also(session)
         with self._lock:
             self._current.clear()
         self._changed(device or None)
