@@ -98,7 +98,8 @@ def _would_go(name: str) -> set[str]:
 def _apt_get(arguments: list[str], seconds: float) -> str:
     options = ["-y", "-q", "-o", "Dpkg::Use-Pty=0", "-o", "Dpkg::Options::=--force-confold"]
     try:
-        ran = run(["apt-get", *options, "-o", "DPkg::Lock::Timeout=60", *arguments], seconds)
+        command = ["apt-get", *options, "-o", "DPkg::Lock::Timeout=60", *arguments]
+        ran = run(command, seconds, apart="-s" not in arguments)
     except FileNotFoundError:
         raise NotRemoved("apt-getがありません。", "there is no apt-get") from None
     except subprocess.TimeoutExpired:

@@ -38,8 +38,12 @@ def find(program: str) -> str | None:
     return None
 
 
-def run(arguments: Sequence[str], seconds: float) -> Ran:
+def run(arguments: Sequence[str], seconds: float, *, apart: bool = False) -> Ran:
     """Run a program of the system; its first argument is its name.
+
+    Args:
+        apart: where systemd runs, as a unit of its own: what changes the system is neither held by the
+            bounds of the agent's service nor ended with the agent in the middle of it.
 
     Raises:
         FileNotFoundError: it is not installed.
@@ -48,14 +52,20 @@ def run(arguments: Sequence[str], seconds: float) -> Ran:
     path = find(arguments[0])
     if path is None:
         raise FileNotFoundError(f"{arguments[0]} is not installed")
+    command = [path, *arguments[1:]]
+    starter = find("systemd-run") if apart and os.path.isdir("/run/systemd/system") else None
+    if starter is not None:
+        environment = [f"--setenv={name}={value}" for name, value in _ENVIRONMENT.items()]
+        command = [starter, "--quiet", "--collect", "--wait", "--pipe", *environment, "--", *command]
     done = subprocess.run(  # noqa: S603 - no shell, a program of the system, arguments checked by callers
-        [path, *arguments[1:]],
+        command,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         env=_ENVIRONMENT,
         cwd="/",
         timeout=seconds,
         check=False,
+        umask=0o022,  # the agent's own is for its own files
     )
     return Ran(done.returncode, _text(done.stdout), _text(done.stderr))
 
