@@ -109,9 +109,9 @@ class Screen:
         return any(words in one["name"] or words in one["text"] for one in self.spoken())
 
     def focus(self) -> dict[str, Any]:
-        """What has the keyboard. A tab that is chosen calls itself focused, too."""
+        """What has the keyboard. A table's current cell and the chosen tab call themselves focused, too."""
         focused = [one for one in self.spoken() if "focused" in one["states"]]
-        others = [one for one in focused if one["role"] != "page tab"]
+        others = [one for one in focused if one["role"] not in ("page tab", "table cell", "filler")]
         return (others or focused or [{"role": "", "name": "", "states": []}])[0]
 
     def stop(self) -> None:
