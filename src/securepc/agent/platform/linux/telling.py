@@ -20,7 +20,6 @@ _log = logging.getLogger(__name__)
 _TERMINAL = re.compile(r"(tty[0-9]{1,3}|pts/[0-9]{1,6})")
 _SECONDS = 10.0
 _LEVELS = {"block": ("遮断", "BLOCKED"), "warn": ("注意", "WARNING")}
-TOAST = (sys.executable, "-m", "securepc.agent.platform.linux.toast")
 
 
 class LinuxTeller:
@@ -73,6 +72,12 @@ class LinuxTeller:
             os.close(fd)
 
 
+def toast() -> tuple[str, ...]:
+    """The helper, run as this program was: with its modules, wherever they lie, and no others."""
+    imports = f"import sys; sys.path[:] = {sys.path!r}; from securepc.agent.platform.linux import toast"
+    return (sys.executable, "-IS", "-c", f"{imports}; sys.exit(toast.main())")
+
+
 def printable(text: str) -> str:
     """Text that gives a terminal no orders, in one line."""
     return " ".join("".join(one if one.isprintable() else " " for one in text).split())
@@ -91,7 +96,7 @@ def _toast(entry: pwd.struct_passwd, level: str, ja: str, en: str) -> bool:
     }
     try:
         ran = subprocess.run(  # noqa: S603 - our own program
-            TOAST,
+            toast(),
             input=json.dumps(said),
             cwd="/",
             timeout=_SECONDS,
