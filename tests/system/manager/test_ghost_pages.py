@@ -112,6 +112,18 @@ def test_forbid_sheet_and_destroy_with_what_would_be_lost(running: Running, pc: 
         assert drive.destroyed_by == "hanako"
 
 
+def test_the_rules_are_signed_by_a_form(running: Running) -> None:
+    fields = {"gigabytes": "20", "minutes": "15", "warn": "5", "on": "yes", "mobile": "yes"}
+    auditor = Person(running, running.log, "auditor", "kansa")
+    assert auditor.post("/ghost/settings", **fields).status_code == 403
+    admin = Person(running, running.log, "admin", "hanako")
+    assert admin.post("/ghost/settings", **fields | {"minutes": "0"}).status_code == 400
+    assert admin.post("/ghost/settings", **fields).status_code == 303
+    rules = running.manager.ghosts.releases.doors(running.log, b"").ghost
+    assert (rules.on, rules.bytes, rules.minutes, rules.warn_seconds) == (True, 20 << 30, 15, 5)
+    assert (rules.pin, rules.mobile) == (False, True)
+
+
 def test_whatever_a_pc_says_a_page_comes_of_it(running: Running, pc: Device) -> None:
     auditor = Person(running, running.log, "auditor", "kansa")
     for data in ([], {"open": "yes", "size": "x"}, {"open": True, "size": -1, "there": 7}, None):

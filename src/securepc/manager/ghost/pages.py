@@ -31,7 +31,37 @@ def drives(request: Request, manager: Here, caller: Anyone) -> Response:
     found.sort(key=lambda one: one.drive is None)
     doors = manager.ghosts.releases.doors(caller.log, b"")
     unproven = [one for one in doors.networks.registered if one.fixed and not one.egress]
-    return view.page(request, "ghost/drives.html", caller, drives=found, on=doors.ghost.on, unproven=unproven)
+    return view.page(request, "ghost/drives.html", caller, drives=found, rules=doors.ghost, unproven=unproven)
+
+
+@router.post("/settings")
+def settings(
+    request: Request,
+    manager: Here,
+    caller: Admin,
+    gigabytes: Text,
+    minutes: Text,
+    warn: Text,
+    on: Text = "",
+    pin: Text = "",
+    mobile: Text = "",
+) -> Response:
+    """Sign other rules for Ghost Drives; what the form does not show stays as it is."""
+    rules = manager.policies.rules(caller.log)
+    doors = dict(rules.get("doors", {}))
+    doors["ghost"] = {
+        **doors.get("ghost", {}),
+        "on": on == "yes",
+        "bytes": _number(gigabytes, 0, 8_000) << 30,
+        "minutes": _number(minutes, 1, 720),
+        "warn_seconds": _number(warn, 0, 600),
+        "pin": pin == "yes",
+        "mobile": mobile == "yes",
+    }
+    changed = {**rules, "doors": doors}
+    if changed != rules:
+        manager.policies.change(caller.log, changed, actor=caller.name)
+    return view.go(request, "/ghost")
 
 
 @router.get("/{device}")
@@ -145,6 +175,12 @@ def _destroy(
         one=shown.shown(found),
         contents=contents,
     )
+
+
+def _number(text: str, least: int, most: int) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 6 and least <= int(text) <= most:
+        return int(text)
+    raise Refusal(N_("Enter a whole number from %(least)d to %(most)d."), least=least, most=most)
 
 
 def _find(manager: Manager, caller: Caller, device: str) -> Overview:
