@@ -1,5 +1,5 @@
 """The slots of a real LUKS2 container: made, tried, changed, removed, destroyed; the life of a drive's keys.
-Opening one takes a kernel with dm-crypt: `vm/test_ghost.py`."""
+Opening one takes a kernel with dm-crypt: `vm/test_ghost_vm.py`."""
 
 from __future__ import annotations
 
