@@ -60,6 +60,8 @@ def test_every_session_goes_at_once(pc: Machine, office: Office) -> None:
     done = office.wait_entry("lock.done")
     assert "3 ended" in done["data"]["observed"]
     assert office.wait_entry("location.fix", reason="lost")
+    began_at = office.wait_entry("lock.command")["at"]
+    print(f"lab: on the PC it took {(done['at'] - began_at) / 1e6:.1f} s")
 
 
 def test_nobody_comes_in_again(pc: Machine, office: Office) -> None:
