@@ -18,7 +18,7 @@ class GeoClueService(threading.Thread):
 
     def __init__(self, path: str, *, finds: bool) -> None:
         super().__init__(daemon=True)
-        self.bus, self.finds = Bus(path, timeout=60), finds
+        self.bus, self.finds = Bus(path, timeout=3_600), finds
         self.asked: list[tuple[str, Any]] = []
         body = Writer()
         body.text("org.freedesktop.GeoClue2")

@@ -27,8 +27,10 @@ from securepc.agent.situation import Place
 from securepc.wire.doors import Networks
 
 _log = logging.getLogger(__name__)
-PATIENCE = 4.0
-"""Seconds that a network which might be a registered one gets to show its addresses and its router."""
+PATIENCE = 10.0
+"""Seconds that a network which might be a registered one gets to show its router, once it has an address."""
+_NO_ADDRESS = 60.0
+"""Seconds that it gets for its first address: without one nothing can be sent over it."""
 _SOON = 0.25
 _IDLE = 30.0
 _BOOTING = 300_000_000
@@ -72,7 +74,7 @@ class NetworkGuard:
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._judged: tuple[Judged, ...] = ()
-        self._since: dict[tuple[str, str], float] = {}
+        self._since: dict[tuple[str, str, bool], float] = {}
         self._told: set[tuple[str, str, str]] = set()
         self._undecided = False
         self._looked = False
@@ -137,14 +139,15 @@ class NetworkGuard:
         expired, now = self._context.expired(), time.monotonic()
         judged, since = [], {}
         for seen in self._surroundings.look():
-            key = (seen.interface, seen.bssid)
+            key = (seen.interface, seen.bssid, seen.subnet != "")
             since[key] = self._since.get(key, now)
             verdict = judge(seen, rules.registered, users=users, device=self._device, expired=expired)
             # What else it lacks will not make a network that is too weak, or nobody's, a registered one.
             final = verdict.why in ("encryption", "user", "expired") or (
                 verdict.why == "none" and seen.wireless and seen.kind == "wifi"
             )
-            patient = not seen.settled and now - since[key] < PATIENCE
+            limit = PATIENCE if seen.subnet else _NO_ADDRESS
+            patient = not seen.settled and now - since[key] < limit
             judged.append(Judged(seen, verdict, verdict.network is not None or final or not patient))
         self._since = since
         return tuple(judged)

@@ -16,8 +16,8 @@ Kind = Literal["wifi", "wired", "tether"]
 class Attachment(NamedTuple):
     """One network that this PC is on now. Unknown texts are empty. `wireless`: by radio, which a tethered
     phone can be too. `security` is a word of `SECURITY`, the weakest that the access point offers. Addresses
-    in lower case with colons; `subnet` in CIDR notation. `settled`: it has its addresses, and its gateway has
-    shown its MAC address (or there is none)."""
+    in lower case with colons; `subnet` in CIDR notation. `settled`: it has an IPv4 address, and its gateway
+    has shown its MAC address; what is not settled may yet show more."""
 
     interface: str
     kind: Kind

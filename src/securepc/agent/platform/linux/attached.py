@@ -178,7 +178,8 @@ class Attached:
             gateway.address if gateway else "",
             gateway.mac if gateway else "",
             subnet,
-            bool(own and (direct or (gateway and gateway.mac))),
+            # IPv6 announces itself before DHCP has answered: a network is known by its IPv4 where it has one.
+            bool(own and (direct or (gateway and gateway.mac and ":" not in gateway.address))),
         )
 
     def _forget_roamed(
