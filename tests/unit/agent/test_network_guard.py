@@ -234,6 +234,20 @@ def test_a_cut_that_fails_is_said(pc: Pc) -> None:
     assert pc.told[0].data["action"] == "warned"
 
 
+def test_a_pc_without_a_firewall_misses_none_until_it_is_to_be_cut_off(pc: Pc) -> None:
+    def missing() -> bool:
+        raise Unsupported("ありません。", "there is no nft")
+
+    pc.wall.is_there = missing  # type: ignore[method-assign]
+    assert pc.on(AT_WORK).state == "shut"
+    pc.rules = Networks(on=False)
+    assert pc.on(AT_WORK).state == "off"
+    pc.rules = Networks(on=True, registered=(OFFICE,), cut_off=True)
+    pc.on(CAFE)
+    pc.rules = Networks(on=True, registered=(OFFICE,))
+    assert pc.on(CAFE).state == "partly"  # what was cut must be seen to be open again
+
+
 def test_a_network_gets_time_to_show_its_router(pc: Pc) -> None:
     pc.rules = Networks(on=True, registered=(OFFICE,), cut_off=True)
     coming = AT_WORK._replace(gateway_mac="", settled=False)

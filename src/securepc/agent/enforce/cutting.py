@@ -19,10 +19,12 @@ import msgspec
 
 from securepc.agent import config as configs
 from securepc.agent.enforce import Context
+from securepc.agent.platform.base import Unsupported
 from securepc.agent.platform.base.firewall import Firewall, Way
 
 _log = logging.getLogger(__name__)
 _KEPT = "networks.manager"
+_OURS = "networks.cut"
 _EVERY = 60.0
 """Seconds between two look-ups of the manager's name while the PC is cut off."""
 _MOST = 8
@@ -46,6 +48,7 @@ class Cut:
         self._changed = changed
         self._looked_up = -_EVERY
         self._looking: threading.Thread | None = None
+        self._clean = False
 
     def on(self) -> None:
         """Cut it off, unless exactly this is in force, and read back that it is.
@@ -54,6 +57,8 @@ class Cut:
             OSError, Unsupported: it is not.
         """
         way = self.way()
+        if not self._ours:
+            self._context.state.put(_OURS, b"1")
         if self._firewall.is_cut(way):
             return
         self._firewall.cut(way)
@@ -61,9 +66,22 @@ class Cut:
             raise OSError("the firewall's rules are not what was asked for")
 
     def off(self) -> None:
-        """Open it again, and read back that nothing of ours is left. Raises as `on`."""
-        if self._firewall.is_there():
-            self._firewall.remove()
+        """Open it again, and read back that nothing of ours is left. Raises as `on`, though not where nothing
+        was ever cut: a PC without such a firewall needs none then."""
+        if self._clean and not self._ours:
+            return
+        try:
+            if self._firewall.is_there():
+                self._firewall.remove()
+        except (OSError, Unsupported):
+            if self._ours:
+                raise
+        self._context.state.drop(_OURS)
+        self._clean = True
+
+    @property
+    def _ours(self) -> bool:
+        return self._context.state.get(_OURS) is not None
 
     def way(self) -> Way:
         """What must stay open."""

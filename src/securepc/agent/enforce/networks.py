@@ -132,6 +132,7 @@ class NetworkGuard:
     def remove(self) -> None:
         """Take the firewall's table away, and what was remembered."""
         self._firewall.remove()
+        self._cut.off()
         self._alarms.forget()
 
     def _judge(self, rules: Networks) -> tuple[Judged, ...]:

@@ -190,7 +190,8 @@ class Attached:
         before, self._bssids = self._bssids, now
         for _, _, index, address in routes:
             if before.get(index) not in (None, now.get(index)):
-                _change_neighbour(source, _DELETE_NEIGHBOUR, 0, index, address, 0)
+                with contextlib.suppress(OSError):  # without root's rights it goes by itself, later
+                    _change_neighbour(source, _DELETE_NEIGHBOUR, 0, index, address, 0)
 
 
 def _counts(link: _Link, radio: Radio | None, gateway: _Gateway | None, own: list[str]) -> bool:
