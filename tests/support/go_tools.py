@@ -25,7 +25,8 @@ def build(module: Path, *packages: str) -> Path:
             draft = folder.with_suffix(".new")
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir()
-            command = ["go", "build", "-mod=readonly", "-o", f"{draft}/", ".", *packages]
+            own = ["."] if any(file.suffix == ".go" for file in files) else []
+            command = ["go", "build", "-mod=readonly", "-o", f"{draft}/", *own, *packages]
             done = subprocess.run(command, cwd=module, capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
             draft.rename(folder)

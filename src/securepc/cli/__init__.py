@@ -26,6 +26,7 @@ COMMANDS = {
     "tray": ("トレイ(PC利用者の画面)", "The tray, in the user's session"),
     "ledger": ("台帳を見る・検査する", "Look into and check a ledger"),
     "witness": ("第三者として台帳に連署します", "Cosign logs, as an outside party"),
+    "node": ("検証ノードとして台帳の順序を決めます", "Order the ledger as a validator"),
     "logs": ("ログを検索します", "Search the logs"),
     "evidence": ("証拠パックを作ります", "Make an evidence pack"),
     "verify": ("証拠パックを検証します(オフライン)", "Verify an evidence pack, offline"),

@@ -12,19 +12,29 @@ from typing import NamedTuple, Protocol
 from securepc.ledger import checkpoint, merkle
 from securepc.ledger.checkpoint import Checkpoint
 from securepc.ledger.state import LogState, State
-from securepc.wire.keys import SigningKey
 from securepc.wire.signed import block as blocks
 from securepc.wire.signed import leaf as leaves
 from securepc.wire.signed.block import BlockHeader, Transaction
 
 
+class Signer(Protocol):
+    """A key that signs, as `SigningKey` does."""
+
+    @property
+    def public(self) -> bytes:
+        """Its Ed25519 public key."""
+
+    def sign(self, message: bytes) -> bytes:
+        """64 bytes."""
+
+
 class Signers(Protocol):
     """Who signs what a chain publishes: `ledger.keys.KeyStore` does."""
 
-    def block_key(self) -> SigningKey:
+    def block_key(self) -> Signer:
         """The key of the genesis; signs blocks."""
 
-    def log_key(self, log: bytes) -> SigningKey:
+    def log_key(self, log: bytes) -> Signer:
         """The key of a log's checkpoints; KeyError where there is none."""
 
 

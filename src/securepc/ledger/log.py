@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import struct
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -42,14 +42,19 @@ class StoredLeaf:
 class LogReader:
     """Everything that may be read of a store. KeyError where a log or leaf does not exist.
 
+    Args:
+        sign: (log, message) → signature by the key of its checkpoints, where validators order blocks and
+            none is stored; KeyError where that key is not here.
+
     Raises:
         StoreError: there is no store.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sign: Callable[[bytes, bytes], bytes] | None = None) -> None:
         if not path.is_file():
             raise StoreError(f"there is no ledger store at {path}")
         self._path = path
+        self._sign = sign
         self._local = threading.local()
         self._cache = tiles.Cache()
         self._numbers: dict[bytes, int] = {}
@@ -88,7 +93,7 @@ class LogReader:
             row = queries.log(db, log)
             if size is None:
                 size = row.size
-            return _note(db, row, size, self._root(row.no, size))
+            return _note(db, row, size, self._root(row.no, size), self._sign)
 
     def sizes(self, log: bytes) -> list[int]:
         """The sizes at which checkpoints were signed, ascending."""
@@ -179,7 +184,7 @@ class LogReader:
         """All of one moment: block, state path, checkpoint, registry. What evidence is made of."""
         with self._moment() as db:
             row = queries.log(db, log)
-            return take(db, row, _note(db, row, row.size, row.root))
+            return take(db, row, _note(db, row, row.size, row.root, self._sign))
 
     def device(self, log: bytes, device: bytes) -> DeviceRecord | None:
         """A device's record as of the last block."""
@@ -285,11 +290,23 @@ def _verifier(row: LogRow) -> VerifierKey:
     return VerifierKey(checkpoint.origin_of(row.log), note.ED25519, row.key)
 
 
-def _note(db: sqlite3.Connection, row: LogRow, size: int, root: bytes) -> bytes:
+def _note(
+    db: sqlite3.Connection,
+    row: LogRow,
+    size: int,
+    root: bytes,
+    sign: Callable[[bytes, bytes], bytes] | None,
+) -> bytes:
     signature = queries.signature(db, row.no, size)
     if signature is None:
         raise KeyError(size)
-    signed = checkpoint.sign(
-        Checkpoint(checkpoint.origin_of(row.log), size, root), _verifier(row), lambda _: signature
-    )
-    return signed.encode("utf-8")
+
+    def signed(message: bytes) -> bytes:
+        if any(signature):
+            return signature
+        if sign is None:
+            raise KeyError(size)  # this store's checkpoints are signed by whoever keeps the log
+        return sign(row.log, message)
+
+    text = Checkpoint(checkpoint.origin_of(row.log), size, root)
+    return checkpoint.sign(text, _verifier(row), signed).encode("utf-8")

@@ -11,25 +11,29 @@ from typing import NamedTuple
 from securepc.wire.signed import canonical, documents
 from securepc.wire.signed.canonical import Malformed
 
-FORMAT = "securepc/genesis/v1"
+FORMAT, FORMAT_VOTED = "securepc/genesis/v1", "securepc/genesis/v2"
+VOTES = "cometbft"
 MAX_GENESIS = 10_000
-_FIELDS = documents.record(
+_COMMON = {"chain": documents.handle, "created": documents.time, "key": documents.KEY}
+_FIELDS = documents.record({**_COMMON, "format": lambda value: value == FORMAT})
+_FIELDS_VOTED = documents.record(
     {
-        "chain": documents.handle,
-        "created": documents.time,
-        "format": lambda value: value == FORMAT,
-        "key": documents.KEY,
+        **_COMMON,
+        "format": lambda value: value == FORMAT_VOTED,
+        "order": lambda value: value == VOTES,
     }
 )
 
 
 class Genesis(NamedTuple):
     """`chain` is the chain's random 16-byte handle, `key` the Ed25519 key that signs blocks, `created`
-    microseconds since 1970 UTC: every block's time is later."""
+    microseconds since 1970 UTC: every block's time is later. `voted`: blocks are ordered by the votes of
+    validators and carry no signature of their own; `key` then only says who may open a log."""
 
     chain: bytes
     key: bytes
     created: int
+    voted: bool = False
 
     @property
     def hash(self) -> bytes:
@@ -41,8 +45,9 @@ class Genesis(NamedTuple):
         value = {
             "chain": self.chain.hex(),
             "created": self.created,
-            "format": FORMAT,
+            "format": FORMAT_VOTED if self.voted else FORMAT,
             "key": documents.b64encode(self.key),
+            **({"order": VOTES} if self.voted else {}),
         }
         return canonical.encode(value)
 
@@ -54,6 +59,7 @@ def parse(data: bytes) -> Genesis:
         Malformed: any other spelling than `Genesis.encode` gives.
     """
     value = canonical.decode(data, limit=MAX_GENESIS)
-    if not _FIELDS(value):
+    voted = _FIELDS_VOTED(value)
+    if not (voted or _FIELDS(value)):
         raise Malformed("not a genesis")
-    return Genesis(bytes.fromhex(value["chain"]), documents.b64decode(value["key"]), value["created"])
+    return Genesis(bytes.fromhex(value["chain"]), documents.b64decode(value["key"]), value["created"], voted)

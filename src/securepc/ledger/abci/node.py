@@ -1,0 +1,79 @@
+"""A validator: the application and CometBFT beside it, both until either ends or somebody stops them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import subprocess
+import threading
+from pathlib import Path
+
+from securepc.ledger import fsck
+from securepc.ledger.abci import settings
+from securepc.ledger.abci.app import Application
+from securepc.ledger.abci.server import Server
+
+_log = logging.getLogger(__name__)
+_LOOK = 0.2
+_GRACE = 10.0
+_SCRUB = 3_600.0
+
+
+class Node:
+    """`HOME/node`: `comet/` is CometBFT's folder, `chain.sqlite` ours."""
+
+    def __init__(self, folder: Path, program: str = "cometbft") -> None:
+        self._folder = folder
+        self._program = program
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Let `run` return. From any thread, or a signal handler."""
+        self._stopping.set()
+
+    def run(self) -> bool:
+        """Run until stopped; says whether it ended because it was asked to.
+
+        Raises:
+            StoreError: the store cannot be used.
+            OSError: there is no such program, or the socket cannot be made.
+        """
+        application = Application(self._folder / "chain.sqlite")
+        server = Server(self._folder / settings.SOCKET, application)
+        scrub = threading.Thread(target=self._scrub, args=(server,), name="scrub", daemon=True)
+        scrub.start()
+        command = [self._program, "node", "--home", str(self._folder / "comet")]
+        comet = subprocess.Popen(command)  # noqa: S603 - a program that the operator named
+        try:
+            while not self._stopping.wait(_LOOK):
+                if comet.poll() is not None:
+                    _log.error("CometBFT ended with %d", comet.returncode)
+                    return False
+                if server.failed.is_set():
+                    _log.error("the application cannot go on")
+                    return False
+            return True
+        finally:
+            comet.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                comet.wait(_GRACE)
+            comet.kill()
+            comet.wait()
+            self._stopping.set()
+            server.close()
+
+    def _scrub(self, server: Server) -> None:
+        """Check the whole store at the start and each hour: roots that are kept in memory would hide what
+        somebody changed on the disk, and a validator that cannot prove what it votes for must not vote."""
+        path = self._folder / "chain.sqlite"
+        while not self._stopping.is_set():
+            if path.exists():
+                report = fsck.check(path)
+                for finding in report.findings:
+                    _log.critical(
+                        "the store was altered: %s: %s %s", finding.where, finding.code, finding.detail
+                    )
+                if report.findings:
+                    server.failed.set()
+                    return
+            self._stopping.wait(_SCRUB if path.exists() else 1.0)

@@ -1,0 +1,156 @@
+"""CometBFT's folder for one validator: keys by CometBFT itself, genesis and settings by us, for ten years.
+
+No index of transactions and no responses are kept (half of a node's disk, and nothing of ours asks for them);
+no empty blocks; blocks of at most 4 MiB, a second apart.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from securepc.ledger.genesis import Genesis
+from securepc.wire.signed.documents import b64encode
+
+BLOCK_BYTES = 4 * 1024 * 1024
+TX_BYTES = 1024 * 1024
+RPC_BYTES = 2 * 1024 * 1024
+"""A transaction of 576 KiB in base64, in JSON."""
+SOCKET = "abci.sock"
+
+
+class Failed(Exception):
+    """CometBFT did not do what it was asked; says what it printed."""
+
+
+class Ports(NamedTuple):
+    """Where a node listens on its host."""
+
+    p2p: int
+    rpc: int
+
+
+class Validator(NamedTuple):
+    """A node as others see it: its id on the network, where it is, and the key that it votes with (JSON)."""
+
+    name: str
+    node_id: str
+    address: str
+    key: dict[str, Any]
+
+
+def run(program: str, home: Path, *arguments: str) -> str:
+    """What a CometBFT command prints.
+
+    Raises:
+        Failed: it left with an error, or is not there.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603 - a program that the operator named
+            [program, *arguments, "--home", str(home)], capture_output=True, text=True, timeout=60
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Failed(f"{program}: {error}") from None
+    if done.returncode != 0:
+        raise Failed((done.stderr or done.stdout).strip()[-500:])
+    return done.stdout.strip()
+
+
+def create_keys(program: str, home: Path, name: str, host: str, ports: Ports) -> Validator:
+    """Make a node's folder with its keys; what others must know of it."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    run(program, home, "init")
+    node_id = run(program, home, "show-node-id").splitlines()[-1]
+    key = json.loads((home / "config" / "priv_validator_key.json").read_text("utf-8"))["pub_key"]
+    return Validator(name, node_id, f"{host}:{ports.p2p}", key)
+
+
+def chain_id(genesis: Genesis) -> str:
+    """CometBFT's name for one of our chains."""
+    return f"securepc-{genesis.chain.hex()}"
+
+
+def genesis_json(genesis: Genesis, validators: Sequence[Validator], *, power: int = 10) -> bytes:
+    """CometBFT's genesis.json: our genesis inside, and the validators with equal power."""
+    seconds, micros = divmod(genesis.created, 1_000_000)
+    value = {
+        "genesis_time": _rfc3339(seconds, micros),
+        "chain_id": chain_id(genesis),
+        "initial_height": "1",
+        "consensus_params": {
+            "block": {"max_bytes": str(BLOCK_BYTES), "max_gas": "-1"},
+            "evidence": {
+                "max_age_num_blocks": "100000",
+                "max_age_duration": "172800000000000",
+                "max_bytes": "1048576",
+            },
+            "validator": {"pub_key_types": ["ed25519"]},
+            "version": {"app": "1"},
+            "abci": {"vote_extensions_enable_height": "0"},
+        },
+        "validators": [
+            {"address": "", "pub_key": one.key, "power": str(power), "name": one.name} for one in validators
+        ],
+        "app_hash": "",
+        "app_state": {"genesis": b64encode(genesis.encode())},
+    }
+    return json.dumps(value, indent=1).encode("utf-8")
+
+
+def settle(home: Path, socket: Path, host: str, ports: Ports, peers: Sequence[Validator]) -> None:
+    """Write a node's settings over CometBFT's own defaults."""
+    path = home / "config" / "config.toml"
+    text = path.read_text("utf-8")
+    own: dict[str, dict[str, object]] = {
+        "": {
+            "proxy_app": f"unix://{socket}",
+            "log_level": "error",
+        },
+        "rpc": {
+            "laddr": f"tcp://{host}:{ports.rpc}",
+            "max_body_bytes": RPC_BYTES,
+            "max_header_bytes": 65536,
+        },
+        "p2p": {
+            "laddr": f"tcp://{host}:{ports.p2p}",
+            "persistent_peers": ",".join(f"{one.node_id}@{one.address}" for one in peers),
+            "addr_book_strict": False,
+            "allow_duplicate_ip": True,
+            "pex": False,
+        },
+        "mempool": {"max_tx_bytes": TX_BYTES, "size": 20000, "max_txs_bytes": 256 * 1024 * 1024},
+        "consensus": {
+            "create_empty_blocks": False,
+            "create_empty_blocks_interval": "0s",
+            "timeout_commit": "1s",
+        },
+        "storage": {"discard_abci_responses": True},
+        "tx_index": {"indexer": "null"},
+    }
+    for section, values in own.items():
+        for name, value in values.items():
+            text = _set(text, section, name, value)
+    path.write_text(text, encoding="utf-8")
+
+
+def _set(text: str, section: str, name: str, value: object) -> str:
+    """Replace a setting in its section, where CometBFT's template has it."""
+    spelled = json.dumps(value) if isinstance(value, (str, bool)) else str(value)
+    parts = re.split(r"(?m)^(?=\[[a-z0-9_]+\]$)", text)
+    for i, part in enumerate(parts):
+        if (section == "" and i == 0) or part.startswith(f"[{section}]"):
+            parts[i], count = re.subn(rf"(?m)^{name} = .*$", f"{name} = {spelled}", part, count=1)
+            if count:
+                return "".join(parts)
+    raise Failed(f"CometBFT's config.toml has no {section}.{name}: is it of the v0.38 line?")
+
+
+def _rfc3339(seconds: int, micros: int) -> str:
+    from datetime import UTC, datetime
+
+    moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

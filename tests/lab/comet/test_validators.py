@@ -1,0 +1,185 @@
+"""Four validators that vote for real."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import go_tools
+import pytest
+from ledger_world import Device
+from validators import Testnet, eventually
+
+from securepc.ledger import fsck
+from securepc.ledger.chain import Committed
+from securepc.ledger.state import Refused
+from securepc.ledger.store import StoreError
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def program() -> Path:
+    return go_tools.build(Path(__file__).parent, "github.com/cometbft/cometbft/cmd/cometbft") / "cometbft"
+
+
+@pytest.fixture
+def net(program: Path, tmp_path: Path) -> Iterator[Testnet]:
+    with Testnet(tmp_path / "net", program) as net:
+        yield net
+
+
+def test_what_one_node_takes_all_have(net: Testnet) -> None:
+    sequencer = net.sequencer()
+    try:
+        agency = net.agency(sequencer)
+        device = Device(agency)
+        sequencer.submit(agency.tx(device.registration())).result(60)
+        begin = time.monotonic()
+        for _ in range(3):
+            done = sequencer.submit(agency.tx(*(device.seal() for _ in range(20)))).result(60)
+            assert done.count == 20
+        print(f"3 transactions one after the other: {time.monotonic() - begin:.1f} s")
+        with pytest.raises(Refused) as refused:
+            sequencer.submit(agency.tx(Device(agency).seal())).result(60)
+        assert refused.value.code == "unknown-device"
+        again = sequencer.submit(agency.tx(device.registration()))
+        with pytest.raises(Refused) as known:
+            again.result(60)
+        assert known.value.code in ("known-device", "duplicate")
+    finally:
+        sequencer.close()
+    size = net.nodes[0].reader().size(agency.log)
+    assert size == 62
+    for node in net.nodes:
+        eventually(lambda node=node: node.reader().size(agency.log) == size)
+    assert all(len(found) == 1 for found in net.roots().values())
+
+
+class Load:
+    """Sends batches of one device without a pause, and remembers what was acknowledged."""
+
+    def __init__(self, net: Testnet, number: int = 0) -> None:
+        self.net = net
+        self.sequencer = net.sequencer(number)
+        self.agency = net.agency(self.sequencer)
+        self.device = Device(self.agency)
+        self.sequencer.submit(self.agency.tx(self.device.registration())).result(60)
+        self.acknowledged: list[tuple[int, bytes]] = []
+        self.waiting: Future[Committed] | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            items = [self.device.seal() for _ in range(5)]
+            data = self.agency.tx(*items)
+            while not self._stop.is_set():
+                try:
+                    done = self.sequencer.submit(data).result(90)
+                except StoreError:
+                    continue  # sending the same bytes again is always safe
+                self.acknowledged += zip(done.indexes, (item.leaf for item in items), strict=True)
+                break
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(100)
+        self.sequencer.close()
+
+    def check(self) -> None:
+        """What was acknowledged stands at its place, in every store; and all stores agree at every height."""
+        assert self.acknowledged
+        last = max(index for index, _ in self.acknowledged)
+        for node in self.net.nodes:
+            reader = node.reader()
+            eventually(lambda reader=reader: reader.size(self.agency.log) > last)
+            for index, leaf in self.acknowledged:
+                assert reader.leaf(self.agency.log, index) == leaf
+            assert fsck.check(node.store).findings == []
+        assert all(len(found) == 1 for found in self.net.roots().values())
+
+
+def test_one_dies_and_the_others_go_on_two_die_and_all_wait(net: Testnet) -> None:
+    load = Load(net)
+    try:
+        eventually(lambda: len(load.acknowledged) >= 10)
+        net.nodes[3].kill()
+        before = len(load.acknowledged)
+        eventually(lambda: len(load.acknowledged) >= before + 15, 90)
+        net.nodes[2].kill()
+        time.sleep(4)  # what was on its way may still arrive
+        before = len(load.acknowledged)
+        time.sleep(8)
+        assert len(load.acknowledged) == before, "two of four are no two thirds"
+        net.nodes[2].start()
+        net.nodes[3].start()
+        eventually(lambda: len(load.acknowledged) >= before + 10, 120)
+    finally:
+        load.stop()
+    load.check()
+
+
+def killed_again_and_again(net: Testnet, times: int) -> None:
+    load, chance = Load(net), random.Random(times)
+    try:
+        for _ in range(times):
+            before = len(load.acknowledged)
+            eventually(lambda before=before: len(load.acknowledged) > before, 120)
+            time.sleep(chance.random() * 2)
+            for node in net.nodes:
+                node.kill()
+            for node in net.nodes:
+                node.start()
+        before = len(load.acknowledged)
+        eventually(lambda: len(load.acknowledged) >= before + 10, 120)
+    finally:
+        load.stop()
+    load.check()
+
+
+def test_all_are_killed_at_random_moments(net: Testnet) -> None:
+    killed_again_and_again(net, 3)
+
+
+@pytest.mark.soak
+def test_all_are_killed_a_hundred_times(net: Testnet) -> None:
+    killed_again_and_again(net, 100)
+
+
+def test_a_store_that_somebody_edited_is_found_and_the_others_go_on(net: Testnet) -> None:
+    load = Load(net)
+    try:
+        eventually(lambda: len(load.acknowledged) >= 10)
+        victim = net.nodes[3]
+        victim.stop()
+        with sqlite3.connect(victim.store) as db:
+            (leaf,) = db.execute("SELECT leaf FROM leaves WHERE place = 4").fetchone()
+            db.execute("UPDATE leaves SET leaf = ? WHERE place = 4", (leaf[:-1] + bytes([leaf[-1] ^ 1]),))
+        db.close()
+        victim.start()
+        assert victim.process is not None
+        assert victim.process.wait(60) == 1
+        assert "the store was altered" in victim.said
+        before = len(load.acknowledged)
+        eventually(lambda: len(load.acknowledged) >= before + 10)
+    finally:
+        load.stop()
+
+
+def test_without_transactions_there_are_no_blocks(net: Testnet) -> None:
+    sequencer = net.sequencer()
+    try:
+        net.agency(sequencer)
+    finally:
+        sequencer.close()
+    time.sleep(4)  # the block after the last one carries its state root
+    heights = [node.height() for node in net.nodes]
+    time.sleep(15)
+    assert [node.height() for node in net.nodes] == heights
