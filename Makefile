@@ -50,10 +50,11 @@ package:
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --no-header --upgrade pyproject.toml
 lock:
-	$(LOCK) --extra manager --extra tray --extra dev --extra lab -o requirements/lab.txt
+	$(LOCK) --extra manager --extra tray --extra node --extra dev --extra lab -o requirements/lab.txt
 	$(LOCK) --extra manager --extra dev -c requirements/lab.txt -o requirements/dev.txt
 	$(LOCK) --extra manager -c requirements/lab.txt -o requirements/manager.txt
 	$(LOCK) --extra witness -c requirements/lab.txt -o requirements/witness.txt
+	$(LOCK) --extra node -c requirements/lab.txt -o requirements/node.txt
 	$(LOCK) --extra tray -c requirements/lab.txt -o requirements/tray.txt
 	$(LOCK) -c requirements/lab.txt -o requirements/agent.txt
 
