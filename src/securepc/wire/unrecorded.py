@@ -32,6 +32,7 @@ def unrecorded(rules: Rules) -> list[Sentence]:
         (collect.processes.on, "process"),
         (collect.sessions.on, "session"),
         (collect.network.on, "network"),
+        (rules.doors.software.on, "software"),
     ):
         if not on:
             ja, en = family_title(family), family_title(family, "en")

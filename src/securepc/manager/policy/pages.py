@@ -131,6 +131,17 @@ def _topics(rules: Rules) -> list[Topic]:
             [Sentence(N_("Connections, disconnections, changed addresses and gateways."), {})],
         ),
         Topic(
+            N_("Software and state"),
+            rules.doors.software.on,
+            [
+                Sentence(N_("Programs that are installed, updated and removed, by whom."), {}),
+                Sentence(
+                    N_("Updates, antivirus, encryption, accounts without a password, hardware."),
+                    {},
+                ),
+            ],
+        ),
+        Topic(
             N_("Collection itself"),
             True,
             [
