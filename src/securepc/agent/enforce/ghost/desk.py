@@ -281,7 +281,7 @@ class Desk:
         if not mine.rules.on or mine.store is None or mine.keeping is None:
             raise Refused("off", *REASONS["off"])
         why = mine.why
-        if why in ("forbidden", "retired", "expired", "unknown", "offline", "unregistered"):
+        if why in ("lost", "forbidden", "retired", "expired", "unknown", "offline", "unregistered"):
             raise Refused(why, *REASONS[why])
 
     def _stretch(self, pin: str) -> Pin | None:
