@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 
 from tiny_log import TinyLog, digest, signing_key
 
+from securepc.agent.local import lines as lines_
 from securepc.ledger import checkpoint, note, proof
 from securepc.ledger.merkle import ProofError
 from securepc.ledger.note import NoteError
+from securepc.tray import answers
 from securepc.verify import trust
 from securepc.verify.trust import TrustError
 from securepc.verify.verdict import NotValid
@@ -44,6 +46,14 @@ def one_spelling(read: Callable[[bytes], Any], write: Callable[[Any], bytes]) ->
 
 LENIENT = Parser(one_spelling(json.loads, canonical.encode), ValueError, [b'{"a":[1,2]}'])
 """A parser that accepts second spellings: whoever looks for them must find them here."""
+
+
+def _answer(data: bytes) -> object:
+    """What the tray makes of a line."""
+    try:
+        return answers.read(lines_.answer(data), answers.Notices)
+    except (OSError, answers.Garbled):
+        raise lines_.Refused("garbled", "", "") from None
 
 
 def _note_of(parsed: note.Note) -> bytes:
@@ -196,6 +206,8 @@ def parsers() -> dict[str, Parser]:
         "policy": Parser(trust.parse_policy, TrustError, [policy]),
         "genesis": Parser(one_spelling(genesis.parse, lambda it: it.encode()), Malformed, [tiny.genesis()]),
         "check": Parser(_judge, NotValid, [packed]),
+        "local.question": Parser(lines_.question, lines_.Refused, [b'{"ask":"notices","after":1}']),
+        "local.answer": Parser(_answer, lines_.Refused, [b'{"ok":{"notices":[],"last":0,"series":"s"}}']),
         "check.files": Parser(_judge_files, Malformed, [_seed_files()]),
         **_documents(),
     }

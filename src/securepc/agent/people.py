@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +14,7 @@ from securepc.wire.kinds import family_title
 from securepc.wire.unrecorded import unrecorded
 
 _WAIT = 25.0
+_FRESH = 0.5
 _RECORDED = {"files": "file", "processes": "process", "sessions": "session", "network": "network"}
 """Collector → the family of what it records."""
 
@@ -33,7 +36,7 @@ class People:
         report: Callable[[], Mapping[str, Any]],
     ) -> None:
         self._context = context
-        self._doors, self._collectors, self._report = doors, collectors, report
+        self._doors, self._collectors, self._report = doors, collectors, _fresh(report)
         for name, handler in (
             ("status", self._status),
             ("doors", self._ask_doors),
@@ -115,3 +118,17 @@ class People:
             "policy": self._report()["policy"]["version"],
             "years": rules.retention.years,
         }
+
+
+def _fresh(report: Callable[[], Mapping[str, Any]]) -> Callable[[], Mapping[str, Any]]:
+    """The same, made anew after `_FRESH` seconds only: it looks through the queue, and anybody may ask."""
+    lock = threading.Lock()
+    last: list[tuple[float, Mapping[str, Any]]] = []
+
+    def ask() -> Mapping[str, Any]:
+        with lock:
+            if not last or time.monotonic() - last[0][0] >= _FRESH:
+                last[:] = [(time.monotonic(), report())]
+            return last[0][1]
+
+    return ask

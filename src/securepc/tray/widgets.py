@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer
 from PySide6.QtGui import QIcon, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QWidget
 
@@ -61,6 +61,7 @@ class Rows(QTableWidget):
             for column, text in enumerate(row.cells):
                 self.setItem(number, column, self._cell(row, column, text))
         self._fit()
+        QTimer.singleShot(0, self, self._fit)  # once the columns have found their widths
         if rows:
             self.setCurrentCell(min(current, len(rows) - 1), 0)
 
