@@ -9,6 +9,8 @@ import pytest
 from labvm import Machine, enrolled
 from labvm.office import Office
 
+from securepc.wire import policy
+
 # What a program that was there can have left behind: files, rules, attributes of devices, units, mounts.
 TRACES = r"""
 cd /
@@ -38,12 +40,31 @@ def new_office(tmp_path: Path) -> Iterator[Office]:
     office.close()
 
 
+def shut_all(vm: Machine, office: Office) -> None:
+    """Every door of the policy that needs nothing besides; waits until all are read back."""
+    rules = policy.default_rules()
+    rules["doors"]["networks"].update(on=True, cut_off=True)
+    rules["doors"]["web"].update(on=True, mail=True)
+    rules["doors"]["shutter"].update(on=True)
+    office.manager.policies.change(office.log, rules, actor="test")
+    doors = ("networks", "web", "shutter", "software")
+
+    def states() -> dict[str, str]:
+        return {name: door["state"] for name, door in vm.agent_status()["doors"].items() if name in doors}
+
+    vm.wait_for(lambda: set(states().values()) <= {"shut", "partly"} and len(states()) == 4, 120, str(doors))
+    print(f"lab: doors are {vm.agent_status()['doors']}")
+
+
 def test_nothing_stays(vm: Machine, new_office: Office) -> None:
     before = vm.out(TRACES, timeout=120).splitlines()
     enrolled.install(vm)
     enrolled.enrol(vm, new_office)
     vm.run("echo x > ~/最後.txt", user="hanako")
     new_office.wait_entry("file.create", text="最後")
+    stick = vm.plug_stick("KAKUU-1", {"x.txt": b"x"})
+    shut_all(vm, new_office)
+    vm.wait_run("! ls /dev/sd?1 2>/dev/null")
     between = vm.out(TRACES, timeout=120).splitlines()
     assert len(set(between) - set(before)) > 100
 
@@ -55,3 +76,6 @@ def test_nothing_stays(vm: Machine, new_office: Office) -> None:
     changed = sorted(set(after) ^ set(before))
     assert not changed, "\n".join(changed)
     assert vm.run("pgrep -af securepc", check=False).code == 1
+    vm.unplug(stick)
+    vm.plug_stick("KAKUU-2", {"x.txt": b"x"})
+    vm.wait_run("mount -o ro /dev/sd?1 /mnt && cat /mnt/x.txt && umount /mnt")

@@ -100,16 +100,7 @@ class Bar:
         return None if text is None else text.startswith(MARK.encode())
 
     def _drop_ins(self) -> dict[Path, bytes]:
-        command = [
-            sys.executable,
-            "-m",
-            "securepc",
-            "agent",
-            "release",
-            "--screen",
-            "--home",
-            str(self._home),
-        ]
+        command = [*_program(), "agent", "release", "--screen", "--home", str(self._home)]
         line = shlex.join(command).replace("%", "%%").replace("$", "$$")
         path = os.environ.get("PYTHONPATH", "").replace("%", "%%")
         where = f"Environment={shlex.quote('PYTHONPATH=' + path)}\n" if path else ""
