@@ -20,13 +20,15 @@ from typing import Any
 from marionette import Firefox
 from web_world import DNS, DNS6, DOH, LISTED, MAIL, OTHER_DNS, WEB
 
-from securepc.agent.enforce.web import WebFilter, dns
-from securepc.agent.platform.linux import doors
+from securepc.agent.enforce import Context, Enforcer
+from securepc.agent.enforce.web import WebFilter
+from securepc.agent.platform import linux
 from securepc.agent.platform.linux.browsers import FILE
 from securepc.agent.removal import _context, remove_all
 from securepc.agent.state import State
 from securepc.wire.event import Event
 from securepc.wire.policy import Rules, read_rules
+from securepc.wire.web import dns
 
 HOSTS = [
     "mail.google.com",
@@ -109,7 +111,7 @@ class Pc:
         run("openssl", "x509", "-req", *sign, *files)
 
     def filter(self) -> WebFilter:
-        [made] = [one for one in doors(self.context) if one.name == "web"]
+        [made] = only_web(self.context)
         assert isinstance(made, WebFilter)
         return made
 
@@ -143,6 +145,11 @@ class Pc:
                 return found
             time.sleep(0.1)
         return []
+
+
+def only_web(context: Context) -> list[Enforcer]:
+    """Of this system's doors the one that is tried here."""
+    return [linux._web(context)]
 
 
 def lookup(name: str, server: str = DNS, type_: int = dns.A, *, tcp: bool = False) -> tuple[int, list[str]]:
@@ -291,6 +298,7 @@ def browsers(pc: Pc) -> dict[str, Any]:
         upload = "fetch('https://www.dropbox.com/', {method: 'POST', mode: 'no-cors', body: 'x'})"
         seen["chromium upload"] = page.evaluate(f"{upload}.then(() => 'sent', () => 'refused')")
         browser.close()
+    pc.told(lambda data: data["host"] == "www.dropbox.com")  # the last of them
     seen["told"] = pc.told(lambda data: data.get("process") == "chromium")
     with Firefox(pc.folder / "firefox", trust=pc.trust) as firefox:
         for name, url in pages.items():
@@ -359,7 +367,7 @@ def removal(pc: Pc) -> dict[str, Any]:
     run("nft", "delete", "table", "inet", "securepc_web")
     seen["table gone"] = [web.reconcile().state, lookup("mail.google.com")]
     web.stop()
-    removed = remove_all(pc.home)
+    removed = remove_all(pc.home, only_web)
     seen["removed"] = [list(one) for one in removed]
     seen["etc same"] = etc() == before
     seen["rules left"] = [line for line in _tables().splitlines() if "securepc" in line.lower()]
@@ -382,5 +390,5 @@ if __name__ == "__main__":
         print(json.dumps(SCENARIOS[sys.argv[1]](machine), ensure_ascii=False))
     finally:
         machine.rules = read_rules({})
-        remove_all(machine.home)
+        remove_all(machine.home, only_web)
         machine.world.kill()

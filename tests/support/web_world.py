@@ -17,7 +17,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from securepc.agent.enforce.web import dns
+from securepc.wire.web import dns
 
 DNS, OTHER_DNS, WEB, MAIL, LISTED = "10.9.0.53", "8.8.8.8", "10.9.0.80", "10.9.0.25", "10.9.0.26"
 DOH = "1.1.1.1"

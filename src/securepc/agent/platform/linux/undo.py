@@ -73,12 +73,7 @@ class Undo:
         # Known as ours before it is there: a crash in between leaves nothing that looks like a stranger's.
         kept["ours"] = [one for one in kept["ours"][-1:] if one != digest] + [digest]
         self._save()
-        for folder in reversed(kept["folders"]):
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(folder)
-                os.chmod(folder, 0o755)  # noqa: S103 - as /etc is
-        if not path.parent.is_dir():  # a folder that was there and is gone
-            path.parent.mkdir(parents=True)
+        _make_again(path.parent)
         _put(path, data, kept.get("mode", _READABLE) | 0o444, kept.get("uid", 0), kept.get("gid", 0))
         kept["seen"] = [digest]
         self._save()
@@ -88,8 +83,7 @@ class Undo:
         kept = self._kept[str(path)]
         data = self.before(path) if data is None else data
         if data is not None:
-            if not path.parent.is_dir():
-                path.parent.mkdir(parents=True)
+            _make_again(path.parent)
             _put(path, data, kept.get("mode", _READABLE), kept.get("uid", 0), kept.get("gid", 0))
         elif path.parent.is_dir():
             files.unlink(path)
@@ -106,6 +100,14 @@ class Undo:
     def _save(self) -> None:
         files.make_folder(self._ledger.parent)
         files.replace(self._ledger, json.dumps(self._kept).encode("ascii"))
+
+
+def _make_again(folder: Path) -> None:
+    """A folder that was there and is gone; everybody may enter it, whatever our umask."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir()
+        one.chmod(0o755)
 
 
 def _put(path: Path, data: bytes, mode: int, uid: int, gid: int) -> None:

@@ -17,10 +17,10 @@ import threading
 import time
 from collections import OrderedDict
 
-from securepc.agent.enforce.web import greeting
 from securepc.agent.platform.linux.sieve import QUEUE, REFUSED, SEEN
 from securepc.agent.platform.linux.sieve.origin import attribute, attributes
 from securepc.agent.platform.linux.sieve.sieve import Sieve
+from securepc.wire.web import greeting
 
 _log = logging.getLogger(__name__)
 _NETLINK_NETFILTER = 12

@@ -11,10 +11,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
-from securepc.agent.enforce.web import dns
 from securepc.agent.platform.linux.sieve import PAGE_ADDRESS
 from securepc.agent.platform.linux.sieve.origin import Address, Tracked
 from securepc.agent.platform.linux.sieve.sieve import Sieve, outward, whole
+from securepc.wire.web import dns
 
 _log = logging.getLogger(__name__)
 _PENDING = 1_024

@@ -12,11 +12,11 @@ import threading
 from collections.abc import Callable
 from importlib import resources
 
-from securepc.agent.enforce.web import dns
-from securepc.agent.enforce.web.greeting import read as read_greeting
 from securepc.agent.platform.linux.sieve import origin
 from securepc.agent.platform.linux.sieve.names import ours
 from securepc.agent.platform.linux.sieve.sieve import Sieve, outward, whole
+from securepc.wire.web import dns
+from securepc.wire.web.greeting import read as read_greeting
 
 _log = logging.getLogger(__name__)
 _MOST = 64

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from securepc.agent.enforce.web import dns, greeting
+from securepc.wire.web import dns, greeting
 
 
 def query(name: str, type_: int = dns.A) -> bytes:
