@@ -185,4 +185,6 @@ def test_a_ghost_drive_closes_with_the_lock_and_stays_closed(
     )
     row = core.devices.get(log, device)
     made = dossier.write(core, log, row, "ja", actor="suzuki")
-    assert "鍵を破棄" in str(wording.parts(made, Reader("ja", "Asia/Tokyo")))
+    assert "鍵を破棄済み(閉じた後は、誰にも二度と読めません) – PC側: 実行済み" in str(
+        wording.parts(made, Reader("ja", "Asia/Tokyo"))
+    )

@@ -159,6 +159,7 @@ def _page(
         seen=section.sentence(found, language),
         order=_state(found.order),
         unlock=_state(found.release),
+        ghost=_state(found.ghost),
         code=code,
         held=dossier.held(manager, caller.log, row.device, _NAMED),
         sightings=manager.lost.places(caller.log, row.device, 50),

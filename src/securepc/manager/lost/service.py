@@ -50,6 +50,8 @@ class Standing(NamedTuple):
     order: Command | None
     release: Command | None
     seen: LockEvent | None
+    ghost: Command | None = None
+    """The order to forbid or destroy its Ghost Drive."""
 
 
 class Lost:
@@ -298,15 +300,27 @@ def standing(session: Session, log: bytes, device: bytes) -> Standing:
     if case is None:
         if not locked:
             return Standing("free", None, None, release, seen)
+        assert seen is not None
         if release is not None and release.state in ("waiting", "sent", "taken"):
             return Standing("releasing", None, None, release, seen)
-        return Standing("self", None, None, release, seen)
+        phase = {"lock.done": "self", "lock.failed": "failed"}.get(seen.kind, "sent")
+        return Standing(phase, None, None, release, seen)
     assert order is not None
+    ghost = session.scalars(
+        select(Command)
+        .where(
+            Command.device == device,
+            Command.number >= case.lock_order,
+            Command.order.in_(("ghost.forbid", "ghost.destroy")),
+        )
+        .order_by(Command.number.desc())
+        .limit(1)
+    ).first()
     if seen is None or not locked or _number(seen) < case.lock_order:
         states = {"waiting": "ordered", "expired": "failed", "failed": "failed"}
-        return Standing(states.get(order.state, "sent"), case, order, release, seen)
+        return Standing(states.get(order.state, "sent"), case, order, release, seen, ghost)
     phase = {"lock.done": "locked", "lock.failed": "failed"}.get(seen.kind, "sent")
-    return Standing(phase, case, order, release, seen)
+    return Standing(phase, case, order, release, seen, ghost)
 
 
 def _number(event: LockEvent) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from securepc.manager.commands.section import ORDER_STATES
 from securepc.manager.console import i18n
 from securepc.manager.console.times import Reader
 from securepc.manager.lost.dossier import UNKNOWN, Dossier, Known
@@ -15,7 +16,7 @@ TITLE = N_("Loss dossier")
 GHOST = {
     "close": N_("Closed with the lock"),
     "forbid": N_("Closed, and its key is not released any more"),
-    "destroy": N_("Its key is destroyed: nobody can ever read it again"),
+    "destroy": N_("The manager has destroyed its key: once closed, nobody can ever read it again"),
 }
 
 
@@ -262,6 +263,11 @@ class _Words:
             text += " – " + self._(GHOST.get(found.case.ghost, found.case.ghost))
             if not found.case.ghost_done:
                 text += " " + self._(N_("(not done yet)"))
+            if order := found.standing.ghost:
+                state = ORDER_STATES.get(order.state)
+                text += (
+                    " – " + self._(N_("On the PC:")) + " " + (self._(state.text) if state else order.state)
+                )
         return text
 
     def _last_place(self) -> str:

@@ -6,11 +6,12 @@ import re
 
 from browsing import HERE, THERE, Office, enter, post, until
 from sqlalchemy import select
+from tiny_device import now
 
 from securepc.manager.audit.model import AuditChain
 from securepc.manager.commands.model import Command
 from securepc.manager.search.model import Query
-from securepc.wire import codes
+from securepc.wire import codes, event
 
 
 def page_of(office: Office) -> str:
@@ -93,3 +94,20 @@ def test_the_rules_for_pcs_that_are_away(office: Office) -> None:
     post(office.owner, page_of(office), f"{page_of(office)}/report", reason="x", ghost="close")
     assert "Lock not delivered yet" in office.owner.get("/lost").text
     assert "Lock not delivered yet" not in enter(office.app, THERE, "yoso").get("/lost").text
+
+
+def test_a_pc_that_locks_itself_is_locked_only_when_it_has_seen_that(office: Office) -> None:
+    lost, device = office.manager.lost, office.pc.handle
+
+    def told(kind: str, phase: str) -> None:
+        at = now()
+        told = event.Event(kind, at, 1, "ab" * 16, data={"en": f"said {at}", "how": "code"})
+        office.pc.send(office.pc.seal_batch([event.to_entry(told)]))
+        until(lambda: lost.standing(HERE, device).phase == phase)
+
+    told("lock.self", "sent")
+    told("lock.failed", "failed")
+    assert "It locked itself" not in office.owner.get(page_of(office)).text
+    told("lock.done", "self")
+    assert "It locked itself" in office.owner.get("/lost").text
+    told("lock.released", "free")
