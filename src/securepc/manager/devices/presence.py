@@ -46,6 +46,7 @@ class Presence:
         self._registry = registry
         self._settings = settings
         self._lock = threading.Lock()
+        self._flushing = threading.Lock()
         self._seen: dict[bytes, int] = {}
         self._beats: dict[bytes, Heartbeat] = {}
         self._addresses: dict[tuple[bytes, str], int] = {}
@@ -97,7 +98,11 @@ class Presence:
         )
 
     def flush(self) -> None:
-        """Write down what came since the last time."""
+        """Write down what came since the last time; when this returns, another's writing is done, too."""
+        with self._flushing:
+            self._flush()
+
+    def _flush(self) -> None:
         with self._lock:
             seen, self._seen = self._seen, {}
             beats, self._beats = self._beats, {}
