@@ -185,8 +185,9 @@ class LuksVault:
         return True
 
     def _unmap(self, number: str, force: bool) -> None:
+        hidden = bool(number and force and holders.namespaces(number))
         try:
-            self._mapped.close()
+            self._mapped.close(0.5 if hidden else 3.0)
         except Failed:
             if not force:
                 return

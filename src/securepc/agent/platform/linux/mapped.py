@@ -30,16 +30,16 @@ class Mapped:
         arguments = ("open", "--type", "luks2", *_KEY, file, self.name)
         run("cryptsetup", *arguments, input=key, timeout=60.0)
 
-    def close(self) -> None:
-        """Take it away, with the key.
+    def close(self, seconds: float = 3.0) -> None:
+        """Take it away, with the key; tries for so long, since others look at a new device for a moment.
 
         Raises:
             Failed: it is in use.
         """
-        until = time.monotonic() + 1.5
+        until = time.monotonic() + seconds
         while self.there():
             try:
-                run("dmsetup", "remove", "--retry", self.name)
+                run("dmsetup", "remove", self.name)
             except Failed:
                 if time.monotonic() > until:
                     raise
