@@ -44,7 +44,7 @@ def status(as_json: bool, home: Path) -> None:
         mark = {Level.OK: say("正常", "ok"), Level.LOOK: say("確認", "look")}
         click.echo(say(*TITLES[level]))
         for line in lines:
-            text = f"[{mark[line.level]}] {line.name}: {line.state} {line.sentence}"
+            text = f"[{mark[line.level] if line.active else '-'}] {line.name}: {line.state} {line.sentence}"
             click.echo(plain(" ".join(text.split())))
     if level > Level.OK:
         raise SystemExit(EXIT_VERDICT)

@@ -30,12 +30,14 @@ TITLES = {
 
 
 class Line(NamedTuple):
-    """A line of the overview."""
+    """A line of the overview. `active` is False for what the policy does not ask for: it is neither well nor
+    ill, and no tick says that it protects."""
 
     name: str
     state: str
     sentence: str
     level: Level
+    active: bool = True
 
 
 def worst(lines: list[Line], unread: set[str]) -> Level:
@@ -122,7 +124,7 @@ def _policy(status: Status, say: Words) -> Line:
 def _network(status: Status, say: Words) -> Line:
     name, place = say("ネットワーク", "Network"), status.place
     if not place.known:
-        return Line(name, say("監視対象外", "Not watched"), "", Level.OK)
+        return Line(name, say("監視対象外", "Not watched"), "", Level.OK, active=False)
     if not place.connected:
         return Line(name, say("未接続", "Not connected"), "", Level.OK)
     if not place.registered:
@@ -143,4 +145,5 @@ def _doors(status: Status, say: Words) -> list[Line]:
 
 def _door(name: str, part: Part, say: Words) -> Line:
     level = Level.OK if part.state in ("off", "shut") else Level.LOOK
-    return Line(say.word(DOORS, name), say.word(DOOR_STATES, part.state), say.of(part.texts), level)
+    state = say.word(DOOR_STATES, part.state)
+    return Line(say.word(DOORS, name), state, say.of(part.texts), level, active=part.state != "off")

@@ -27,6 +27,13 @@ def icon(level: Level) -> QIcon:
     return made
 
 
+def blank() -> QIcon:
+    """Nothing, as wide as a face."""
+    empty = QPixmap(_SIZES[0], _SIZES[0])
+    empty.fill(Qt.GlobalColor.transparent)
+    return QIcon(empty)
+
+
 def pixmap(level: Level, size: int) -> QPixmap:
     """A tick on a disc, an exclamation mark on a triangle, a bar on a square, a cross on a ring."""
     picture = QPixmap(size, size)

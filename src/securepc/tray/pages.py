@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWi
 
 from securepc.tray.answers import Notice, Records, Status, Texts
 from securepc.tray.glance import TITLES, Level, overview
-from securepc.tray.icons import LEVEL_OF, icon, pixmap
+from securepc.tray.icons import LEVEL_OF, blank, icon, pixmap
 from securepc.tray.widgets import Row, Rows, heading, paragraph
 from securepc.tray.words import COLLECTOR_STATES, LEVELS, Words
 
@@ -66,8 +66,10 @@ class StatePage(QWidget):
             [
                 Row(
                     (line.name, line.state, line.sentence),
-                    icon(line.level),
-                    f"{say(*_MARKS[line.level])}: {line.name} {line.state}",
+                    icon(line.level) if line.active else blank(),
+                    f"{say(*_MARKS[line.level])}: {line.name} {line.state}"
+                    if line.active
+                    else f"{line.name} {line.state}",
                 )
                 for line in overview(status, say, time.time_ns() // 1000)
             ]

@@ -119,6 +119,14 @@ def test_whatever_is_not_as_it_should_be_is_to_be_looked_at(changes: dict[str, A
     assert worst(overview(status(**changes), EN, NOW), set()) == Level.LOOK
 
 
+def test_what_is_off_is_not_called_well() -> None:
+    found = {line.name: line for line in overview(status(doors={"web": {"state": "off"}}), EN, NOW)}
+    assert not found["Web filter"].active
+    assert not found["Network"].active
+    assert found["Policy"].active
+    assert found["Web filter"].level == Level.OK
+
+
 def test_the_worst_is_shown() -> None:
     fine = overview(status(), JA, NOW)
     assert worst(fine, set()) == Level.OK
