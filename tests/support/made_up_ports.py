@@ -41,8 +41,11 @@ class MadeUpPorts:
         self.opened.pop(port.id, None)
         self.wake()
 
-    def listen(self, wake: Callable[[], None]) -> None:
+    def listen(self, wake: Callable[[], None], mounted: Callable[[], None]) -> None:
         self.wake = wake
+
+    def places(self, port: Port) -> tuple[str, ...]:
+        return ()
 
     def stop(self) -> None:
         pass

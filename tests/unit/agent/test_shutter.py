@@ -63,7 +63,7 @@ class Pc:
             expired=lambda: self.is_expired,
         )
         self.shutter = Shutter(self.context, self.ports, NoFiles)
-        self.shutter._ports.listen(self.look)
+        self.shutter._ports.listen(self.look, lambda: None)
 
     def record(self, event: Event) -> bool:
         self.events.append(event)

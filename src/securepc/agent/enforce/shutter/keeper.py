@@ -60,7 +60,7 @@ class Shutter:
     def start(self, wake: Callable[[], None]) -> None:
         """Listen to the kernel."""
         self._wake = wake
-        self._ports.listen(wake)
+        self._ports.listen(wake, self._opener.mounted)
         self._opener.start(wake)
 
     def reconcile(self) -> DoorState:

@@ -114,6 +114,13 @@ class Opener:
             self._context.report("collect.gap", data, result="failed")
         return seen
 
+    def mounted(self) -> None:
+        """A file system appeared, perhaps that of an open medium: watch it at once. From any thread."""
+        for opening in self._openings.all():
+            port = self._connected.get(opening.port)
+            if port is not None and opening.number in self._kept:
+                self._watching.add(opening, self._ports.places(port))
+
     def missed(self, connected: set[str]) -> None:
         """Openings whose medium was pulled out: nothing is to be watched there."""
         for opening in self._openings.all():

@@ -27,30 +27,40 @@ class Watching:
         self._openings = openings
         self._files = files
         self._threads: dict[tuple[str, str], _Watch] = {}
+        self._lock = threading.RLock()
 
     def keep(self, opening: Opening, places: tuple[str, ...]) -> list[str]:
         """Watch exactly these places for an opening; gives those that can't be watched."""
+        with self._lock:
+            over = [key for key in self._threads if key[0] == opening.number and key[1] not in places]
+            ended = [self._threads.pop(key) for key in over]
+            refused = self.add(opening, places)
+        for one in ended:
+            one.stop()
+        return refused
+
+    def add(self, opening: Opening, places: tuple[str, ...]) -> list[str]:
+        """Watch these places, too; gives those that can't be watched. From any thread."""
         refused = []
-        for key in [key for key in self._threads if key[0] == opening.number and key[1] not in places]:
-            self._threads.pop(key).stop()
-        for place in places:
-            key = (opening.number, place)
-            if key in self._threads and not self._threads[key].failed:
-                continue
-            files = self._files()
-            try:
-                files.open(place)
-            except OSError:
-                refused.append(place)
-                continue
-            self._threads[key] = _Watch(self._context, self._openings, opening, files)
+        with self._lock:
+            for place in places:
+                key = (opening.number, place)
+                if key in self._threads and not self._threads[key].failed:
+                    continue
+                files = self._files()
+                try:
+                    files.open(place)
+                except OSError:
+                    refused.append(place)
+                    continue
+                self._threads[key] = _Watch(self._context, self._openings, opening, files)
         return refused
 
     def limits(self, opening: Opening) -> list[tuple[str, str]]:
         """What cannot be seen of an opening."""
-        return sorted(
-            {limit for key, one in self._threads.items() if key[0] == opening.number for limit in one.limits}
-        )
+        with self._lock:
+            known = list(self._threads.items())
+        return sorted({limit for key, one in known if key[0] == opening.number for limit in one.limits})
 
     def end(self, opening: Opening) -> None:
         """What happened until now is recorded; then no more is."""
@@ -58,9 +68,11 @@ class Watching:
 
     def stop(self) -> None:
         """End all."""
-        for one in self._threads.values():
+        with self._lock:
+            ended = list(self._threads.values())
+            self._threads.clear()
+        for one in ended:
             one.stop()
-        self._threads.clear()
 
 
 class _Watch:

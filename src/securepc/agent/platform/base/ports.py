@@ -75,8 +75,9 @@ class Tried(NamedTuple):
 class Ports(Protocol):
     """All ports of a PC. Used from the enforcer's thread, but for what `listen` starts."""
 
-    def listen(self, wake: Callable[[], None]) -> None:
-        """Call `wake` whenever something is connected or changes."""
+    def listen(self, wake: Callable[[], None], mounted: Callable[[], None]) -> None:
+        """Call `wake` whenever something is connected or changes, and `mounted` at once, from any thread,
+        when a file system appears: what happens before it is watched nobody sees."""
 
     def stop(self) -> None:
         """Listen no longer; everything stays as it is."""
@@ -98,6 +99,9 @@ class Ports(Protocol):
 
     def look(self, port: Port) -> Seen:
         """Read a port back; one that is gone is closed."""
+
+    def places(self, port: Port) -> tuple[str, ...]:
+        """Where a port's file systems are mounted now; from any thread."""
 
     def close(self, port: Port) -> None:
         """Write out what is pending, unmount, take the medium away from every program."""

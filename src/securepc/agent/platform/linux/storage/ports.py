@@ -37,10 +37,10 @@ class LinuxPorts:
         self._uevents: Uevents | None = None
         self._watches: dict[str, subprocess.Popen[bytes]] = {}
 
-    def listen(self, wake: Callable[[], None]) -> None:
+    def listen(self, wake: Callable[[], None], mounted: Callable[[], None]) -> None:
         """Wake at every event of the kernel's about storage."""
         if os.geteuid() == 0:
-            self._uevents = Uevents(wake)
+            self._uevents = Uevents(wake, mounted)
 
     def stop(self) -> None:
         """Listen no longer."""
@@ -117,6 +117,13 @@ class LinuxPorts:
             nodes, driver = blocks.below(place), cards.driver(port)
             return _seen(not nodes and not driver, nodes, f"driver={driver or '-'}")
         return _seen(False, blocks.below(place), "scsi=present")
+
+    def places(self, port: Port) -> tuple[str, ...]:
+        """By the block devices below it."""
+        if port.kind == "phone":
+            return ()
+        nodes = blocks.below(discs.folder(port) if port.kind == "optical" else self._place(port))
+        return tuple(os.fsdecode(mount.path) for mount in blocks.places(nodes))
 
     def close(self, port: Port) -> None:
         """Take the mark away first, so that nobody opens it in between."""

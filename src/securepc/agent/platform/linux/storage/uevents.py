@@ -21,14 +21,15 @@ _WANTED = (b"usb", b"mmc", b"memstick", b"block", b"scsi", b"bdi")
 
 
 class Uevents:
-    """Calls `wake` on a thread of its own."""
+    """Calls `wake` on a thread of its own, and `mounted` first where something was mounted or unmounted."""
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], mounted: Callable[[], None]) -> None:
         """
         Raises:
             OSError: this process may not listen.
         """
         self._wake = wake
+        self._mounted = mounted
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _PROTOCOL)
         try:
             with contextlib.suppress(OSError):
@@ -60,6 +61,9 @@ class Uevents:
                 ready = dict(poll.poll())
                 if self._stop_read in ready:
                     return
+                if mounts.fileno() in ready:
+                    with contextlib.suppress(OSError):  # it is gone again
+                        self._mounted()
                 if self._news() or mounts.fileno() in ready:
                     self._wake()
 
