@@ -122,6 +122,13 @@ def test_whoever_dies_the_filter_holds_and_names_are_found(tmp_path: Path) -> No
     print(f"the worker was back in {seen['worker back in']} s")
 
 
+def test_a_sieve_that_never_stays_leaves_the_pc_usable(tmp_path: Path) -> None:
+    seen = scenario("aside", tmp_path)
+    assert seen["state"] == "shut"
+    assert "redirect" not in seen["rules"] and seen["found"] == OPEN
+    assert seen["then"] == "the name filter does not start"  # an entry: the door has failed
+
+
 def test_nothing_of_it_stays(tmp_path: Path) -> None:
     seen = scenario("removal", tmp_path)
     assert seen["state"] == "shut" and "/etc/brave" in seen["etc changed"]

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import time
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from marionette import Firefox
+from web_tools import banner, etc, lookup
 from web_world import DNS, DNS6, DOH, LISTED, MAIL, OTHER_DNS, WEB
 
 from securepc.agent.enforce import Context, Enforcer
@@ -150,43 +151,6 @@ class Pc:
 def only_web(context: Context) -> list[Enforcer]:
     """Of this system's doors the one that is tried here."""
     return [linux._web(context)]
-
-
-def lookup(name: str, server: str = DNS, type_: int = dns.A, *, tcp: bool = False) -> tuple[int, list[str]]:
-    """Ask a server for a name: the code of its answer, and the addresses."""
-    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
-    message = struct.pack("!HHHHHH", 99, 0x100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!HH", type_, 1)
-    family = socket.AF_INET6 if ":" in server else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM) as out:
-        out.settimeout(8)
-        out.connect((server, 53))
-        out.sendall((struct.pack("!H", len(message)) if tcp else b"") + message)
-        said = out.recv(4_096)
-        said = said[2:] if tcp else said
-    return said[3] & 0xF, [address for address, _ in dns.addresses(said, dns.question(message))]
-
-
-def banner(address: str, port: int) -> str:
-    """What a server says first; "reset" where it is refused without words."""
-    try:
-        with socket.create_connection((address, port), 8) as connection:
-            return connection.recv(400).decode("utf-8", "replace").strip()
-    except ConnectionError:
-        return "reset"
-
-
-def etc() -> dict[str, Any]:
-    """Everything below /etc: kind, mode, owner, content."""
-    found = {}
-    for path in sorted(Path("/etc").rglob("*")):
-        status = path.lstat()
-        content = ""
-        if path.is_symlink():
-            content = os.readlink(path)
-        elif path.is_file():
-            content = path.read_bytes().hex()
-        found[str(path)] = [status.st_mode, status.st_uid, status.st_gid, content]
-    return found
 
 
 def _tables() -> str:
@@ -347,6 +311,26 @@ def crashes(pc: Pc) -> dict[str, Any]:
     return seen
 
 
+def aside(pc: Pc) -> dict[str, Any]:
+    """A sieve that never stays: lookups go past it, and the door is not called shut."""
+    web = pc.filter()
+    seen: dict[str, Any] = {"state": web.reconcile().state}
+    rules = ("nft", "list", "chain", "inet", "securepc_web", "names")
+    end = time.monotonic() + 30
+    while "redirect" in run(*rules) and time.monotonic() < end:
+        if said := web._resolver.ask("holds"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(said["pid"], signal.SIGKILL)
+        time.sleep(0.05)
+    seen["rules"] = run(*rules)
+    seen["found"] = lookup("midori.example")
+    try:
+        seen["then"] = web.reconcile().state
+    except RuntimeError as error:
+        seen["then"] = str(error)
+    return seen
+
+
 def removal(pc: Pc) -> dict[str, Any]:
     """Nothing of it stays; what others change is seen."""
     file = Path("/etc/firefox/policies/policies.json")
@@ -382,7 +366,7 @@ def removal(pc: Pc) -> dict[str, Any]:
     return seen
 
 
-SCENARIOS = {one.__name__: one for one in (ways, mail, browsers, crashes, removal)}
+SCENARIOS = {one.__name__: one for one in (ways, mail, browsers, crashes, aside, removal)}
 
 if __name__ == "__main__":
     machine = Pc(Path(sys.argv[2]))
