@@ -120,7 +120,7 @@ def test_the_rules_are_signed_by_a_form(running: Running) -> None:
     assert admin.post("/ghost/settings", **fields | {"minutes": "0"}).status_code == 400
     assert admin.post("/ghost/settings", **fields).status_code == 303
     rules = running.manager.ghosts.releases.doors(running.log, b"").ghost
-    assert (rules.on, rules.bytes, rules.minutes, rules.warn_seconds) == (True, 20 << 30, 15, 5)
+    assert (rules.on, rules.bytes, rules.minutes, rules.warn_seconds) == (True, 20_000_000_000, 15, 5)
     assert (rules.pin, rules.mobile) == (False, True)
 
 

@@ -22,6 +22,7 @@ Anyone = Annotated[Caller, Depends(current_account)]
 Admin = Annotated[Caller, Depends(require_role("admin"))]
 Text = Annotated[str, Form(max_length=500)]
 _FILES = 500
+_GB = 1_000_000_000
 
 
 @router.get("")
@@ -52,7 +53,7 @@ def settings(
     doors["ghost"] = {
         **doors.get("ghost", {}),
         "on": on == "yes",
-        "bytes": _number(gigabytes, 0, 8_000) << 30,
+        "bytes": _number(gigabytes, 0, 8_000) * _GB,
         "minutes": _number(minutes, 1, 720),
         "warn_seconds": _number(warn, 0, 600),
         "pin": pin == "yes",
