@@ -48,8 +48,9 @@ def test_after_a_reboot_it_is_back_before_anybody_may_log_on(pc: Machine, office
         "systemctl show -P ActiveEnterTimestampMonotonic securepc-agent systemd-user-sessions"
     ).split()
     assert 0 < int(order[0]) <= int(order[1])
-    for kind in ("agent.stop", "power.off", "power.on", "agent.start"):
+    for kind in ("agent.stop", "power.on", "agent.start"):
         office.wait_entry(kind, since=since)
+    office.wait_entry("power.off", since=since, reason="reboot")
     assert not office.entries(kind="agent.unclean", since=since)
     assert not office.entries(kind="collect.gap", since=since)
 

@@ -11,6 +11,7 @@ import pytest
 
 from securepc.agent.collect.sessions import NAME, SessionsCollector
 from securepc.agent.platform.linux.logons import _RECORD, Logons
+from securepc.agent.platform.linux.powering import read_jobs
 from securepc.wire.policy import default_rules
 
 if TYPE_CHECKING:
@@ -153,6 +154,31 @@ def test_sleep_is_what_the_boot_clock_is_ahead(context: Context, logind: Path, g
     suspend = next(e for e in gathered.events if e.kind == "power.suspend")
     resume = next(e for e in gathered.events if e.kind == "power.resume")
     assert suspend.up <= resume.up
+
+
+def test_a_pc_that_goes_down_says_so_at_the_end(context: Context, logind: Path, gathered: Gathered) -> None:
+    class Going(Logons):
+        way = ""
+
+        def going_down(self) -> str:
+            return self.way
+
+    lookout = Going(logind, ())
+    collector = SessionsCollector(context, lookout, every=0.05)
+    for way, told in (("", []), ("reboot", [{"reason": "reboot"}])):
+        lookout.way = way
+        collector.start(gathered.emit)
+        collector.stop()
+        assert gathered.of("power.off") == told
+    collector.stop()
+    assert len(gathered.of("power.off")) == 1
+
+
+def test_the_way_down_is_read_of_systemds_jobs() -> None:
+    jobs = b"  301 getty@tty1.service stop waiting\n  299 reboot.target start waiting\n"
+    assert read_jobs(jobs) == "reboot"
+    assert read_jobs(b"12 poweroff.target start waiting") == "shutdown"
+    assert read_jobs(b"12 reboot.target stop running\n13\nNo jobs running.\n") == ""
 
 
 def test_off_by_policy(context: Context, logind: Path, gathered: Gathered, rules: Rules) -> None:

@@ -55,6 +55,9 @@ class Lookout(Protocol):
     def awake(self) -> int:
         """Microseconds since boot, time asleep not counted."""
 
+    def going_down(self) -> str:
+        """`shutdown` or `reboot` where the PC is on its way there, else empty."""
+
 
 class SessionsCollector:
     """`Collector` of sessions and power."""
@@ -62,6 +65,7 @@ class SessionsCollector:
     name = "sessions"
     kinds: tuple[str, ...] = (
         "power.on",
+        "power.off",
         "power.suspend",
         "power.resume",
         "session.logon",
@@ -91,11 +95,13 @@ class SessionsCollector:
         self._thread.start()
 
     def stop(self) -> None:
-        """End."""
+        """End; where that is because the PC goes down, say so."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+            if read_rules(self._context.rules()).collect.sessions.on and (way := self._lookout.going_down()):
+                self._emit(self._context.event("power.off", {"reason": way}))
         self._status = CollectorStatus("off", "停止しています。", "Stopped.")
 
     def status(self) -> CollectorStatus:

@@ -14,6 +14,7 @@ import msgspec
 from securepc.agent.collect.sessions import Session
 from securepc.agent.platform.linux.dbus import SYSTEM_BUS
 from securepc.agent.platform.linux.locked import Locked
+from securepc.agent.platform.linux.powering import going_down
 
 LOGIND = Path("/run/systemd/sessions")
 UTMP = (Path("/run/utmp"), Path("/var/run/utmp"))
@@ -43,7 +44,7 @@ class Logons:
     def look(self) -> dict[str, Session] | None:
         """People's sessions now."""
         sessions = dict(_of_logind(self._logind))
-        if sessions or self._has_logind:
+        if sessions or self._has_logind or self._logind.is_dir():
             self._has_logind = True
             locked = self._locked.look()
             return {
@@ -57,6 +58,10 @@ class Logons:
                 continue
             return dict(_of_utmp(data))
         return {} if self._logind.parent.joinpath("system").is_dir() else None
+
+    def going_down(self) -> str:
+        """Whether and how the PC goes down."""
+        return going_down()
 
     def awake(self) -> int:
         """Microseconds since boot, time asleep not counted."""
