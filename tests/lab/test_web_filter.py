@@ -119,6 +119,8 @@ def test_whoever_dies_the_filter_holds_and_names_are_found(tmp_path: Path) -> No
         assert curl == "7 ", name
     assert seen["new agent"][0] == "shut" and seen["new agent"][1:3] == [OPEN, SHUT]
     assert {one["process"] for one in seen["told"]} >= {"curl"}
+    assert seen["seen"] is True
+    assert seen["all killed"][:3] == ["shut", OPEN, SHUT]
     print(f"the worker was back in {seen['worker back in']} s")
 
 

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -307,6 +308,13 @@ def crashes(pc: Pc) -> dict[str, Any]:
     web.start(lambda: None)
     seen["new agent"] = [web.reconcile().state, *look()]
     seen["told"] = pc.told()
+    # An agent that lives sees at once that all of it was killed.
+    news = threading.Event()
+    web.start(news.set)
+    for pid in (int((pc.home / "web/sieve.lock").read_text()), resolver.ask("holds")["pid"]):
+        os.kill(pid, signal.SIGKILL)
+    seen["seen"] = news.wait(20)
+    seen["all killed"] = [web.reconcile().state, *look()]
     web.stop()
     return seen
 

@@ -135,10 +135,10 @@ class WebFilter:
 
     def _watch(self) -> None:
         while not self._stopping.wait(_EVERY):
-            try:
+            with contextlib.suppress(OSError):  # it stays in the book
                 self._record()
-            except OSError:
-                continue  # it stays in the book
+            if self._applied.exists() and not self._resolver.running():
+                self._wake()  # without it no name is found: do not wait for the next minute
 
     def _record(self) -> None:
         """Record what is in the book; it is forgotten there only once it is on the disk here."""

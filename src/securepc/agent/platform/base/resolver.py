@@ -57,6 +57,9 @@ class Resolver(Protocol):
             OSError, RuntimeError: it is not so.
         """
 
+    def running(self) -> bool:
+        """Whether the filter answers now. Cheap; from any thread."""
+
     def attempts(self) -> Sequence[Attempt]:
         """What was not let through since `taken`, from any thread; also of the time when no agent ran."""
 
