@@ -120,3 +120,15 @@ def test_the_scripts_are_shell(name: str) -> None:
     with resources.as_file(resources.files(storage) / name) as path:
         ran = subprocess.run(["/bin/sh", "-n", path], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("port", "code"),
+    [("usb,99-9:1.0,7", 0), ("card,mmc,mmc99:0000", 0), ("scsi,99:0:0:0", 0), ("disk,sda", 2)],
+)
+def test_what_closes_without_the_agent_ends_where_the_port_is_gone(port: str, code: int) -> None:
+    with resources.as_file(resources.files(storage) / "closer.sh") as path:
+        ran = subprocess.run(
+            ["/bin/sh", path, "0", port], capture_output=True, text=True, timeout=20, check=False
+        )
+    assert (ran.returncode, ran.stderr) == (code, "")

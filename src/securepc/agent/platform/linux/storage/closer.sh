@@ -1,6 +1,6 @@
 #!/bin/sh
 # Secure PC, Storage Shutter: closes one port at a time of the boot-time clock, whatever became of the agent.
-#   closer.sh SECONDS-SINCE-BOOT PORT   usb:NAME:NUMBER | card:BUS:NAME | scsi:ADDRESS
+#   closer.sh SECONDS-SINCE-BOOT PORT   usb,NAME,NUMBER | card,BUS,NAME | scsi,ADDRESS
 set -u
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 until=$1 kind=${2%%,*} rest=${2#*,}
