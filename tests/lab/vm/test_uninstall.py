@@ -75,7 +75,7 @@ def test_nothing_stays(vm: Machine, new_office: Office) -> None:
     after = vm.out(TRACES, timeout=120).splitlines()
     changed = sorted(set(after) ^ set(before))
     assert not changed, "\n".join(changed)
-    assert vm.run("pgrep -af securepc", check=False).code == 1
+    assert vm.run("pgrep -af '[s]ecurepc'", check=False).code == 1
     vm.unplug(stick)
     vm.plug_stick("KAKUU-2", {"x.txt": b"x"})
     vm.wait_run("mount -o ro /dev/sd?1 /mnt && cat /mnt/x.txt && umount /mnt")
