@@ -23,8 +23,9 @@ def test_what_is_done_on_the_pc_is_found_at_the_office(pc: Machine, office: Offi
 
 def test_a_session_is_seen_and_whether_its_screen_can_be_locked(pc: Machine, office: Office) -> None:
     """What the service may not do is not to keep it from asking logind."""
-    pc.sit_down("hanako")
-    assert office.wait_entry("session.logon", user="hanako")["user"] == "hanako"
+    session = pc.sit_down("hanako")
+    assert office.wait_entry("session.logon", session=session)["user"] == "hanako"
+    assert len(office.entries(kind="session.logon")) == 1
     pc.wait_for(lambda: pc.agent_status()["collectors"]["sessions"]["state"] == "running", 90)
 
 
