@@ -11,7 +11,9 @@ MANAGER = "10.0.2.100"
 SD_DRIVE = "sdslot"
 """The slot for cards, empty at first."""
 _FORWARD = Path(__file__).parent / "forward"
+# Ends with the tests that started it, however they end.
 _LINES = """
+setpriv --pdeathsig KILL
 qemu-system-x86_64 -name securepc-lab -machine pc -accel tcg,thread=multi -smp 2 -m 768
 -nodefaults -no-user-config -display none -vga std -rtc base=utc,clock=host
 -kernel {image.kernel} -initrd {image.initrd}
