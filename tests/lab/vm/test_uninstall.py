@@ -57,12 +57,13 @@ def shut_all(vm: Machine, office: Office) -> None:
 
 
 def test_nothing_stays(vm: Machine, new_office: Office) -> None:
+    stick = vm.plug_stick("KAKUU-1", {"x.txt": b"x"})
+    vm.wait_run("ls /dev/sd?1")
     before = vm.out(TRACES, timeout=120).splitlines()
     enrolled.install(vm)
     enrolled.enrol(vm, new_office)
     vm.run("echo x > ~/最後.txt", user="hanako")
     new_office.wait_entry("file.create", text="最後")
-    stick = vm.plug_stick("KAKUU-1", {"x.txt": b"x"})
     shut_all(vm, new_office)
     vm.wait_run("! ls /dev/sd?1 2>/dev/null")
     between = vm.out(TRACES, timeout=120).splitlines()
@@ -76,6 +77,8 @@ def test_nothing_stays(vm: Machine, new_office: Office) -> None:
     changed = sorted(set(after) ^ set(before))
     assert not changed, "\n".join(changed)
     assert vm.run("pgrep -af '[s]ecurepc'", check=False).code == 1
+    vm.wait_run("ls /dev/sd?1")  # the stick that was closed all the while
     vm.unplug(stick)
+    vm.wait_run("! ls /dev/sd?1 2>/dev/null")
     vm.plug_stick("KAKUU-2", {"x.txt": b"x"})
     vm.wait_run("mount -o ro /dev/sd?1 /mnt && cat /mnt/x.txt && umount /mnt")
