@@ -24,6 +24,8 @@ from securepc.wire.event import Event
 from securepc.wire.policy import Rules
 
 _log = logging.getLogger(__name__)
+FAREWELL = 15.0
+"""Seconds that the manager has to hear of a removal."""
 
 
 class Removed(NamedTuple):
@@ -53,7 +55,7 @@ def remove_all(folder: Path, enforcers: MakeEnforcers | None = None) -> Sequence
         state.close()
 
 
-def farewell(folder: Path, removed: Sequence[Removed], *, seconds: float = 15.0) -> bool:
+def farewell(folder: Path, removed: Sequence[Removed]) -> bool:
     """Record on the ledger that this agent was removed and what was undone. Whether the manager has it.
 
     Never raises: uninstalling goes on, and who runs it is told.
@@ -74,7 +76,7 @@ def farewell(folder: Path, removed: Sequence[Removed], *, seconds: float = 15.0)
         agent.start()
         agent.guard.context.report("agent.removed", {"detail": detail[:1_000]})
         agent.journal.seal(timeout=5.0)
-        until = time.monotonic() + seconds
+        until = time.monotonic() + FAREWELL
         while not (told := not agent.status()["queue"]["unsent"]) and time.monotonic() < until:
             time.sleep(0.1)
         agent.stop("removed")

@@ -19,6 +19,8 @@ from securepc.verify.words import plain
 
 _UNIT = "securepc-agent.service"
 _SYSTEMD = Path("/run/systemd/system")
+_WHOLE_PC = Path("/var/lib/securepc")
+"""The home of the agent that the service runs."""
 _STOPPING = 120.0
 
 
@@ -34,7 +36,8 @@ def remove(purge: bool, abandon: bool, home: Path) -> None:
     エージェントを止め、このPCに行った設定をすべて元に戻します。
     """
     folder = home / "agent"
-    _stop_service()
+    if home == _WHOLE_PC:
+        _stop_service()
     if not folder.is_dir():
         click.echo(say("このPCに元に戻すものはありません。", "there is nothing to undo on this PC."))
         return
