@@ -107,6 +107,7 @@ def install(classes: Iterable[str]) -> None:
     if not stand:
         with contextlib.suppress(OSError):
             SCRIPT.parent.rmdir()
+            SCRIPT.parent.parent.rmdir()
     changed |= _obex(masked="bluetooth" in classes)
     if changed:
         tell("udevadm", "control", "--reload")
