@@ -112,13 +112,10 @@ def _shutter(rules: dict[str, Any]) -> dict[str, Any]:
 
 
 def _change(manager: Manager, caller: Caller, wanted: dict[str, Any]) -> None:
-    rules = manager.policies.rules(caller.log)
-    shutter = {**_shutter(rules), **wanted}
-    changed = {**rules, "doors": {**rules.get("doors", {}), "shutter": shutter}}
-    if changed == rules:
-        return
     try:
-        manager.policies.change(caller.log, changed, actor=caller.name)
+        manager.policies.edit_door(
+            caller.log, "shutter", lambda shutter: {**shutter, **wanted}, actor=caller.name
+        )
     except Malformed:
         raise Refusal(N_("These settings can't be signed: something is too long or too much.")) from None
 

@@ -48,10 +48,7 @@ def settings(
     mobile: Text = "",
 ) -> Response:
     """Sign other rules for Ghost Drives; what the form does not show stays as it is."""
-    rules = manager.policies.rules(caller.log)
-    doors = dict(rules.get("doors", {}))
-    doors["ghost"] = {
-        **doors.get("ghost", {}),
+    wanted = {
         "on": on == "yes",
         "bytes": _number(gigabytes, 0, 8_000) * _GB,
         "minutes": _number(minutes, 1, 720),
@@ -59,9 +56,7 @@ def settings(
         "pin": pin == "yes",
         "mobile": mobile == "yes",
     }
-    changed = {**rules, "doors": doors}
-    if changed != rules:
-        manager.policies.change(caller.log, changed, actor=caller.name)
+    manager.policies.edit_door(caller.log, "ghost", lambda ghost: {**ghost, **wanted}, actor=caller.name)
     return view.go(request, "/ghost")
 
 

@@ -49,12 +49,7 @@ def settings(
         wanted = {"lock_hours": _number(hours, 0, 8_760), "locate_minutes": _number(minutes, 1, 1_440)}
     except Refusal as refused:
         return _page(request, manager, caller, refused=refused)
-    rules = manager.policies.rules(caller.log)
-    doors = dict(rules.get("doors", {}))
-    doors["lost"] = {**doors.get("lost", {}), **wanted}
-    changed = {**rules, "doors": doors}
-    if changed != rules:
-        manager.policies.change(caller.log, changed, actor=caller.name)
+    manager.policies.edit_door(caller.log, "lost", lambda lost: {**lost, **wanted}, actor=caller.name)
     return view.go(request, "/lost")
 
 

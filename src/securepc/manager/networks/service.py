@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -47,7 +46,6 @@ class Networks:
 
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
-        self._lock = threading.Lock()
 
     # -- the policy
 
@@ -98,13 +96,7 @@ class Networks:
         self._audit(log, actor, "unregister", found)
 
     def _edit(self, log: bytes, change: Callable[[dict[str, Any]], dict[str, Any]], actor: str) -> None:
-        with self._lock:
-            rules = self._manager.policies.rules(log)
-            doors = dict(rules.get("doors", {}))
-            before = dict(doors.get("networks", {}))
-            doors["networks"] = change(before)
-            if doors["networks"] != before:
-                self._manager.policies.change(log, {**rules, "doors": doors}, actor=actor)
+        self._manager.policies.edit_door(log, "networks", change, actor=actor)
 
     def _audit(self, log: bytes, actor: str, action: str, network: RegisteredNetwork) -> None:
         data = {"action": action, "network": network.name or network.id, "ssid": network.ssid}

@@ -93,13 +93,14 @@ async def change(request: Request, manager: Here, caller: Admin) -> Response:
 
 
 def _change(manager: Manager, caller: Caller, wanted: dict[str, bool]) -> None:
-    rules = manager.policies.rules(caller.log)
-    changed: dict[str, Any] = {**rules, "collect": dict(rules.get("collect", {}))}
-    for name, on in wanted.items():
-        collector, key = SWITCHES[name].path
-        changed["collect"][collector] = {**changed["collect"].get(collector, {}), key: on}
-    if policy.read_rules(changed) != policy.read_rules(rules):
-        manager.policies.change(caller.log, changed, actor=caller.name)
+    def switched(rules: dict[str, Any]) -> dict[str, Any]:
+        changed: dict[str, Any] = {**rules, "collect": dict(rules.get("collect", {}))}
+        for name, on in wanted.items():
+            collector, key = SWITCHES[name].path
+            changed["collect"][collector] = {**changed["collect"].get(collector, {}), key: on}
+        return rules if policy.read_rules(changed) == policy.read_rules(rules) else changed
+
+    manager.policies.edit(caller.log, switched, actor=caller.name)
 
 
 def _topics(rules: Rules) -> list[Topic]:

@@ -43,6 +43,7 @@ class Policies:
         self._sign = sign
         self._changed = changed
         self._lock = threading.Lock()
+        self._editing = threading.RLock()
         self._current: dict[tuple[bytes, bytes], Current | None] = {}
 
     def current(self, log: bytes, device: bytes) -> Current | None:
@@ -116,6 +117,51 @@ class Policies:
             self._current.clear()
         self._changed(device or None)
         return Current(EPOCH, last + 1, frame)
+
+    def edit(
+        self,
+        log: bytes,
+        change: Callable[[dict[str, Any]], dict[str, Any]],
+        *,
+        actor: str,
+        also: Callable[[Session], None] | None = None,
+    ) -> bool:
+        """Change some of an agency's rules and leave the others as they are, whoever else changes them now.
+
+        Args:
+            change: gives new rules for the present ones, which it does not touch; where they are the same,
+                nothing is signed.
+            actor, also: as `change` has them.
+
+        Raises:
+            Malformed: rules that no device could follow.
+        """
+        with self._editing:
+            rules = self.rules(log)
+            changed = change(rules)
+            if changed == rules:
+                return False
+            self.change(log, changed, actor=actor, also=also)
+            return True
+
+    def edit_door(
+        self,
+        log: bytes,
+        door: str,
+        change: Callable[[dict[str, Any]], dict[str, Any]],
+        *,
+        actor: str,
+        also: Callable[[Session], None] | None = None,
+    ) -> bool:
+        """`edit` of `rules.doors.<door>` alone."""
+
+        def whole(rules: dict[str, Any]) -> dict[str, Any]:
+            doors = dict(rules.get("doors", {}))
+            before = dict(doors.get(door, {}))
+            changed = change(before)
+            return rules if changed == before else {**rules, "doors": {**doors, door: changed}}
+
+        return self.edit(log, whole, actor=actor, also=also)
 
     def rules(self, log: bytes) -> dict[str, Any]:
         """The rules that hold for every device of an agency; the default where none were signed."""

@@ -216,12 +216,8 @@ class Softwares:
         Raises:
             Malformed: they cannot be meant.
         """
-        rules = self._manager.policies.rules(log)
-        doors = dict(rules.get("doors", {}))
-        doors["software"] = {**doors.get("software", {}), **wanted}
-        changed = {**rules, "doors": doors}
-        if policy.read_rules(changed) != policy.read_rules(rules):
-            self._manager.policies.change(log, changed, actor=actor)
+        policies = self._manager.policies
+        policies.edit_door(log, "software", lambda software: {**software, **wanted}, actor=actor)
 
     def order(
         self, log: bytes, device: bytes, source: str, name: str, *, hours: int, remove: bool, actor: str

@@ -3,7 +3,7 @@ than fits."""
 
 from __future__ import annotations
 
-import threading
+import copy
 from collections.abc import Callable
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -38,7 +38,6 @@ class WebRules:
 
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
-        self._lock = threading.Lock()
 
     def rules(self, log: bytes) -> Web:
         """What the agency's policy says; the default where it says nothing that can be meant."""
@@ -117,27 +116,20 @@ class WebRules:
     def _edit(
         self, log: bytes, change: Callable[[dict[str, Any]], None], actor: str, name: str, what: str
     ) -> None:
-        with self._lock:
-            rules = self._manager.policies.rules(log)
-            doors = dict(rules.get("doors", {}))
-            before = dict(doors.get("web", {}))
-            web = {**_plain(self.rules(log)), **before}
+        data = {"name": f"doors.web.{name}", "state": what}
+
+        def edited(before: dict[str, Any]) -> dict[str, Any]:
+            whole = {**_plain(Web()), **before}
+            web = copy.deepcopy(whole)
             change(web)
-            if web == {**_plain(Web()), **before}:
-                return
-            doors["web"] = web
-            data = {"name": f"doors.web.{name}", "state": what}
-            try:
-                self._manager.policies.change(
-                    log,
-                    {**rules, "doors": doors},
-                    actor=actor,
-                    also=lambda session: _record(session, log, actor, data),
-                )
-            except Malformed:
-                raise Refusal(
-                    N_("The policy would be too long: take something off the lists first.")
-                ) from None
+            return before if web == whole else web
+
+        try:
+            self._manager.policies.edit_door(
+                log, "web", edited, actor=actor, also=lambda session: _record(session, log, actor, data)
+            )
+        except Malformed:
+            raise Refusal(N_("The policy would be too long: take something off the lists first.")) from None
 
 
 def _record(session: Any, log: bytes, actor: str, data: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from securepc.ledger.note import parse_key
 from securepc.manager import setup
 from securepc.manager.core import Manager
@@ -24,8 +26,11 @@ def _tell_devices(manager: Manager) -> None:
     """The policy says whose cosignatures PCs wait for before they forget a batch."""
     settings = manager.config.witnesses
     trust = {"witnesses": [one.key for one in settings.servers], "quorum": settings.quorum}
-    for log in manager.devices.agencies():
-        rules = manager.policies.rules(log)
+
+    def told(rules: dict[str, Any]) -> dict[str, Any]:
         known = rules.get("trust", {"witnesses": [], "quorum": 0})
-        if known != trust and manager.policies.current(log, b"") is not None:
-            manager.policies.change(log, {**rules, "trust": trust}, actor="config")
+        return rules if known == trust else {**rules, "trust": trust}
+
+    for log in manager.devices.agencies():
+        if manager.policies.current(log, b"") is not None:
+            manager.policies.edit(log, told, actor="config")
