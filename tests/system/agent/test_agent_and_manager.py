@@ -321,10 +321,14 @@ def test_the_command_line_and_the_collectors_of_this_pc(
         _, errors = running.communicate(timeout=30)
     assert running.returncode == 0, errors
     assert "Traceback" not in errors
-    mine = [one for one in keeper.seen if one.header.device.hex() == device]
-    wait_for(lambda: [one for one in keeper.seen if b"agent.stop" in b"".join(one.entries or [])])
-    stop = [e for one in mine for x in one.entries or [] if (e := from_entry(x)) and e.kind == "agent.stop"]
-    assert [e.data["reason"] for e in stop] == ["SIGTERM"]
+
+    def stops() -> list[str]:
+        mine = [one for one in keeper.seen if one.header.device.hex() == device]
+        found = [e for one in mine for line in one.entries or [] if (e := from_entry(line))]
+        return [e.data["reason"] for e in found if e.kind == "agent.stop"]
+
+    wait_for(stops)
+    assert stops() == ["SIGTERM"]
 
 
 def test_this_pcs_identity() -> None:

@@ -159,7 +159,7 @@ def browse(desk: Desk, _: str) -> Steps:
         yield desk.stop(ran, by, ran)
     if rng.random() < 0.02:
         host = rng.choice(words.BLOCKED)
-        data = {"url": f"https://{host}/", "host": host, "rule": "webmail", "browser": by["process"], **by}
+        data = {"host": host, "rule": "webmail", "how": "name", **by}
         yield Step(2, "web.blocked", data, "blocked")
 
 

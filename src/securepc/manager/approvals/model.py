@@ -14,7 +14,7 @@ class ShutterRequest(Base):
 
     __tablename__ = "shutter_requests"
     __table_args__ = (
-        UniqueConstraint("device", "entry"),
+        UniqueConstraint("device", "entry", name="uq_shutter_requests_entry"),
         Index("ix_shutter_requests_log", "log", "state"),
     )
 
@@ -47,7 +47,10 @@ class Takeout(Base):
     then; None where nothing could be written to it. `number` is the grant's, as the PC names it."""
 
     __tablename__ = "takeouts"
-    __table_args__ = (UniqueConstraint("device", "number"), Index("ix_takeouts_log", "log", "opened_at"))
+    __table_args__ = (
+        UniqueConstraint("device", "number", name="uq_takeouts_number"),
+        Index("ix_takeouts_log", "log", "opened_at"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     log: Mapped[bytes] = mapped_column(Handle)
@@ -99,7 +102,9 @@ class SeenMedium(Base):
     """A medium that was closed on a PC, so that it can be registered, and recognised on the telephone."""
 
     __tablename__ = "shutter_media"
-    __table_args__ = (UniqueConstraint("log", "tag", "kind", "vendor", "product", "serial"),)
+    __table_args__ = (
+        UniqueConstraint("log", "tag", "kind", "vendor", "product", "serial", name="uq_shutter_media"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     log: Mapped[bytes] = mapped_column(Handle, index=True)

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
 from securepc.ledger.keys import KeyStore
 from securepc.manager.audit import service as audit
-from securepc.manager.database import Base, Handle
+from securepc.manager.devices.model import CodeKey
 from securepc.manager.refusal import N_, Refusal
 from securepc.wire import codes
-
-
-class CodeKey(Base):
-    """The key of a device's codes, wrapped."""
-
-    __tablename__ = "device_code_keys"
-
-    device: Mapped[bytes] = mapped_column(Handle, primary_key=True)
-    key: Mapped[bytes]
 
 
 def keep(session: Session, keys: KeyStore, device: bytes, first_mac_key: bytes) -> None:

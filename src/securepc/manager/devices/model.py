@@ -82,3 +82,12 @@ class DeviceAddress(Base):
     address: Mapped[str] = mapped_column(primary_key=True)
     first_at: Mapped[int]
     last_at: Mapped[int]
+
+
+class CodeKey(Base):
+    """The key of a device's codes, wrapped."""
+
+    __tablename__ = "device_code_keys"
+
+    device: Mapped[bytes] = mapped_column(Handle, primary_key=True)
+    key: Mapped[bytes]

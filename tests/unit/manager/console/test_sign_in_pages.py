@@ -140,7 +140,7 @@ def routes(app: FastAPI) -> list[tuple[str, str]]:
             if isinstance(route, APIRoute):
                 found.extend((method, prefix + route.path) for method in route.methods)
             elif getattr(route, "original_router", None) is not None:
-                walk(route.original_router.routes, prefix)
+                walk(route.original_router.routes, prefix + route.include_context.prefix)
 
     walk(app.routes)
     return found

@@ -37,7 +37,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String),
         sa.Column("grant", sa.Integer),
         sa.Column("due_at", sa.Integer),
-        sa.UniqueConstraint("device", "entry"),
+        sa.UniqueConstraint("device", "entry", name="uq_shutter_requests_entry"),
     )
     op.create_index("ix_shutter_requests_log", "shutter_requests", ["log", "state"])
     op.create_table(
@@ -65,7 +65,7 @@ def upgrade() -> None:
         sa.Column("returned_by", sa.String),
         sa.Column("note", sa.String),
         sa.Column("entry", sa.String, nullable=False),
-        sa.UniqueConstraint("device", "number"),
+        sa.UniqueConstraint("device", "number", name="uq_takeouts_number"),
     )
     op.create_index("ix_takeouts_log", "takeouts", ["log", "opened_at"])
     op.create_table(
@@ -94,7 +94,7 @@ def upgrade() -> None:
         sa.Column("serial", sa.String, nullable=False),
         sa.Column("device", handle, nullable=False),
         sa.Column("seen_at", sa.Integer, nullable=False),
-        sa.UniqueConstraint("log", "tag", "kind", "vendor", "product", "serial"),
+        sa.UniqueConstraint("log", "tag", "kind", "vendor", "product", "serial", name="uq_shutter_media"),
     )
     op.create_index("ix_shutter_media_log", "shutter_media", ["log"])
     op.create_table(

@@ -83,9 +83,10 @@ def upgrade() -> None:
         sa.Column("device", handle, nullable=False),
         *(sa.Column(name, sa.String, nullable=False) for name in ("user", "source", "name", "reason")),
         sa.Column("at", sa.Integer, nullable=False),
-        sa.Column("entry", sa.String, nullable=False, unique=True),
+        sa.Column("entry", sa.String, nullable=False),
         sa.Column("state", sa.String, nullable=False),
         sa.Column("decided_by", sa.String),
         sa.Column("decided_at", sa.Integer),
+        sa.UniqueConstraint("entry", name="uq_software_requests_entry"),
     )
     op.create_index("ix_software_requests_log", "software_requests", ["log"])
