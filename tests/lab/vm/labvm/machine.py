@@ -22,6 +22,7 @@ from labvm.qmp import Qmp
 
 T = TypeVar("T")
 HOST = "10.0.2.2"  # the host's loopback, as the machine reaches it
+_SLOT = "/sys/bus/pci/devices/0000:00:07.0"  # the controller of the slot for cards
 _BOOT = 150.0  # seconds, on a slow day; 25 are usual
 
 
@@ -74,7 +75,7 @@ class Machine:
         """As a person does it: the system shuts down."""
         started = time.monotonic()
         assert self._process is not None
-        self.run("systemctl --no-block poweroff")
+        self._soon("poweroff")
         self._process.wait(_BOOT)
         self._gone()
         self._say(f"off after {time.monotonic() - started:.1f} s")
@@ -89,13 +90,20 @@ class Machine:
     def reboot(self) -> None:
         """Returns when the system is up again."""
         started = time.monotonic()
-        self.run("systemctl --no-block reboot")
+        self._soon("reboot")
         self._wait_up()
         self._say(f"rebooted after {time.monotonic() - started:.1f} s")
 
+    def pause(self) -> None:
+        """Stand still, ready to be saved."""
+        # QEMU does not save this controller's addresses: the system gives it up, and finds it anew.
+        self.run(f"echo 1 >{_SLOT}/remove")
+        self.qmp("stop")  # QEMU loses pages of an emulated machine that goes on writing while it is saved
+
     def save(self, folder: Path) -> None:
         """Put to sleep into `folder`: its disk and its memory. Off afterwards."""
-        self.qmp("stop")  # QEMU loses pages of an emulated machine that goes on writing meanwhile
+        if self.qmp("query-status")["running"]:
+            self.pause()
         self.qmp("migrate-set-parameters", max_bandwidth=1 << 34)
         self.qmp("migrate", uri=f"exec:cat >{folder}/memory")
         self.wait_for(lambda: self._migration() == "completed", what="saving")
@@ -250,8 +258,13 @@ class Machine:
         self.wait_for(lambda: self._migration() == "completed", what="waking")
         self.qmp("cont")
         self.set_clock(time.time())
+        self.run("echo 1 >/sys/bus/pci/rescan")
         # Nobody knows of the connections it had: better it knows at once.
         self.run("ss -K state established >/dev/null")
+
+    def _soon(self, way: str) -> None:
+        """A moment later, so that the channel has answered before it ends."""
+        self.run(f"(sleep 1; systemctl --no-block {way}) >/dev/null 2>&1 </dev/null &")
 
     def _migration(self) -> str:
         state = str(self.qmp("query-migrate").get("status", ""))

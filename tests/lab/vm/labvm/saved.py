@@ -46,7 +46,7 @@ def office_pc(image: Image) -> Path:
                 enrolled.install(vm)
                 enrolled.enrol(vm, office)
                 vm.wait_for(lambda: not vm.agent_status()["queue"]["unsent"], what="sending")
-                vm.qmp("stop")  # the office's end must be news to nobody
+                vm.pause()  # the office's end must be news to nobody
                 office.close()
                 (folder / "office" / "device").write_text(office.device.hex())
                 vm.save(folder)
