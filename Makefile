@@ -28,7 +28,8 @@ lab:
 	$(BIN)/python -m pytest --lab $(ARGS)
 
 soak:
-	@tools/venv dev
+	@tools/lab
+	@tools/venv lab
 	$(BIN)/python -m pytest --soak $(ARGS)
 
 check:

@@ -13,6 +13,8 @@ from labvm.office import Office
 
 from securepc.manager.ghost.contents import held
 
+pytestmark = pytest.mark.soak  # minutes under emulation
+
 MARKER = "KAKUU-KOKYAKU-" + "4711" * 8
 CONTROL = "KAKUU-HIKAKU-" + "0815" * 8
 DRIVE = "/media/ghost"

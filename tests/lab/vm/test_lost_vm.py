@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from labvm import Machine
 from labvm.office import Office
 
 from securepc.agent.release import DETAILS, PURPOSE
 from securepc.manager.devices import codes
+
+pytestmark = pytest.mark.soak  # minutes under emulation
 
 PASSWORD = "kakuu-no-aikotoba"
 

@@ -19,6 +19,8 @@ from shutter_kit import (
     set_policy,
 )
 
+pytestmark = pytest.mark.soak  # minutes under emulation
+
 
 @pytest.fixture(scope="module")
 def before(pc: Machine) -> str:

@@ -25,6 +25,8 @@ from shutter_kit import (
     set_policy,
 )
 
+pytestmark = pytest.mark.soak  # minutes under emulation
+
 
 @pytest.fixture(scope="module", autouse=True)
 def shut(pc: Machine, office: Office) -> Iterator[None]:

@@ -6,8 +6,11 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
 from labvm import Machine
 from labvm.office import Office
+
+pytestmark = pytest.mark.soak  # minutes under emulation
 
 
 def test_the_service_removes_a_package_and_sees_that_it_is_gone(

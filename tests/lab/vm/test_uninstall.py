@@ -11,6 +11,8 @@ from labvm.office import Office
 
 from securepc.wire import policy
 
+pytestmark = pytest.mark.soak  # minutes under emulation
+
 # What a program that was there can have left behind: files, rules, attributes of devices, units, mounts.
 TRACES = r"""
 cd /

@@ -20,6 +20,8 @@ from mail_server import MailServer, mail_to
 
 from securepc.wire.doors import RegisteredNetwork
 
+pytestmark = pytest.mark.soak  # minutes under emulation
+
 SUPPORT = Path(__file__).parents[2] / "support"
 CABLE = RegisteredNetwork(id="cable", name="机", kind="wired", subnets=("10.0.2.0/24",))
 ROUTER = "02:00:00:00:aa:01"
