@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "ledger"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from ledger_world import START, Agency, Device, MemoryKeys
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "ledger"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 import sqlite3
 
