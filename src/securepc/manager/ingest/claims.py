@@ -17,7 +17,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
 from securepc.manager.alerts import service as alerts
-from securepc.manager.database import Database
+from securepc.manager.database import Database, DatabaseFull
 from securepc.manager.ingest.model import Claim
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from securepc.manager.devices.presence import Heartbeat
 
 CLONE = "clone"
+_HELD = 10_000
 _BOOTS = 20
 """Boots of a device that are remembered: one of them that speaks again is a second PC."""
 
@@ -36,21 +37,40 @@ class Claims:
         self._database = database
         self._reader = reader
         self._lock = threading.Lock()
+        self._held: dict[tuple[bytes, int], Heartbeat] = {}
         self._boots: defaultdict[bytes, deque[bytes]] = defaultdict(lambda: deque(maxlen=_BOOTS))
 
     def heard(self, log: bytes, device: bytes, beat: Heartbeat) -> None:
-        """Keep what a heartbeat says, durably: the device is told that it was heard only after this."""
+        """Keep what a heartbeat says, durably: the device is told that it was heard only after this. On a
+        full disk it is kept in memory until there is room: who is not heard would be taken for gone."""
         record = self._reader.device(log, device)
         # The batch may have overtaken the heartbeat on its way.
         late = record is not None and beat.epoch <= record.epoch
         clone = self._speaks_again(device, beat.boot)
         if late and not clone:
             return
+        try:
+            with self._database.write() as session:
+                if not late:
+                    _keep(session, device, beat)
+                if clone:
+                    alerts.raise_alert(session, log, CLONE, device, {"boot": beat.boot.hex()})
+        except DatabaseFull:
+            with self._lock:
+                if len(self._held) < _HELD:
+                    self._held[device, beat.epoch] = beat
+
+    def flush(self) -> None:
+        """Write down what found no room."""
+        with self._lock:
+            held = dict(self._held)
+        if not held:
+            return
         with self._database.write() as session:
-            if not late:
+            for (device, _), beat in held.items():
                 _keep(session, device, beat)
-            if clone:
-                alerts.raise_alert(session, log, CLONE, device, {"boot": beat.boot.hex()})
+        with self._lock:
+            self._held = {key: beat for key, beat in self._held.items() if held.get(key) is not beat}
 
     def _speaks_again(self, device: bytes, boot: bytes) -> bool:
         """Whether a boot speaks that another one had followed already."""

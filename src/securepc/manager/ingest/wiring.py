@@ -19,3 +19,4 @@ def attach(manager: Manager) -> None:
     manager.uploads = Uploads(manager)
     manager.on_close(manager.uploads.close)
     manager.ticker.every(1, manager.ingest.diagnostics.flush, at_end=True)
+    manager.ticker.every(2, manager.ingest.claims.flush, at_end=True)
