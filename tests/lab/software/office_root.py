@@ -57,7 +57,7 @@ def mirror() -> str:
         site, _, codename = line.partition("|")
         if codename == SUITE and site.startswith("http"):
             return site
-    return "http://deb.debian.org/debian"
+    raise AssertionError(f"apt of this machine names no mirror of {SUITE}")
 
 
 def base() -> Path:
