@@ -15,6 +15,7 @@ LIST = "氏名,電話\n架空 花子,000-0000-0000\n".encode()
 BUSES = "grep -H . /sys/bus/usb/devices/usb*/interface_authorized_default /sys/bus/*/drivers_autoprobe"
 OURS = (
     "ls -d /etc/udev/rules.d/*securepc* /etc/securepc/shutter /etc/modprobe.d/securepc* /run/securepc/shutter"
+    " /etc/systemd/user/obex.service"
 )
 MEDIA = "ls /dev/sd? /dev/sd?? /dev/mmcblk* /dev/sg* /dev/sr* 2>/dev/null || true"
 
@@ -52,16 +53,23 @@ def up(pc: Machine) -> int:
 
 
 def grant(
-    pc: Machine, office: Office, serial: str, seconds: int, *, access: str = "read", kind: str = "usb"
+    pc: Machine,
+    office: Office,
+    serial: str,
+    seconds: int,
+    *,
+    access: str = "read",
+    kind: str = "usb",
+    product: str = "",
 ) -> str:
-    """A grant for one serial number; its number."""
+    """A grant for one serial number, or for a product where a kind has none; its number."""
     boot = pc.out("tr -d - </proc/sys/kernel/random/boot_id")
     fields = {
         "boot": boot,
         "until_up": up(pc) + seconds * 1_000_000,
         "user": None,
         "access": access,
-        "medium": {"kind": kind, "vendor": "", "product": "", "serial": serial},
+        "medium": {"kind": kind, "vendor": "", "product": product, "serial": serial},
         "purpose": "見積書の持出し",
         "requester": "hanako",
         "approver": "taro",

@@ -11,7 +11,8 @@ import pytest
 from running_manager import wait_for
 
 from securepc.agent.enforce import Context, DoorState, Enforcer
-from securepc.agent.enforce.doors import Doors
+from securepc.agent.enforce.doors import Doors, make
+from securepc.agent.platform import linux
 from securepc.agent.platform.base import Unsupported
 from securepc.agent.removal import _context, remove_all
 from securepc.agent.state import State
@@ -96,3 +97,34 @@ def test_removing_goes_on_after_one_that_fails(tmp_path: Path) -> None:
     done = remove_all(tmp_path, lambda context: made)
     assert [(one.name, bool(one.error)) for one in done] == [("first", True), ("second", False)]
     assert all(one.removed for one in made if isinstance(one, Door))
+
+
+def broken(context: Context) -> Enforcer:
+    raise ValueError("its file is damaged")
+
+
+def test_a_door_that_cannot_be_made_is_said_and_the_others_are_kept(context: Context) -> None:
+    doors = Doors(
+        context, [make("web", broken, context), make("shutter", lambda _: Door("shutter"), context)]
+    )
+    doors.start()
+    wait_for(lambda: len(doors.status()) == 2)
+    assert {name: one["state"] for name, one in doors.status().items()} == {
+        "web": "failed",
+        "shutter": "shut",
+    }
+    assert "its file is damaged" in doors.status()["web"]["en"]
+    doors.stop()
+
+
+def test_a_door_that_cannot_be_made_leaves_the_others_to_be_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [Door(name) for name in ("networks", "shutter", "software", "lost", "ghost")]
+    for one in made:
+        monkeypatch.setattr(linux, f"_{one.name}", lambda _, one=one: one)
+    monkeypatch.setattr(linux, "_web", broken)
+    done = {one.name: one.error for one in remove_all(tmp_path, linux.doors)}
+    assert done.pop("web") == "ValueError: its file is damaged"
+    assert set(done.values()) == {""}
+    assert all(one.removed for one in made)

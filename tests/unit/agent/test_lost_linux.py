@@ -74,6 +74,27 @@ def test_a_systemd_that_refuses_is_said(root: Path) -> None:
         bar.put("あ", "a")
 
 
+def test_an_agent_that_died_before_systemd_was_asked_asks_when_it_is_back(root: Path) -> None:
+    deaf = Bar(Path("/x"), root, systemctl(root, "exit 1"))
+    with pytest.raises(OSError, match="daemon-reload"):
+        deaf.put("あ", "a")
+    asked = root / "asked"
+    asked.unlink()
+    hearing = systemctl(root)
+    Bar(Path("/x"), root, hearing).put("あ", "a")
+    assert "daemon-reload" in asked.read_text()
+    # And the same where it died while the bar was taken away: consoles are people's again.
+    deaf = Bar(Path("/x"), root, systemctl(root, "exit 1"))
+    with pytest.raises(OSError, match="daemon-reload"):
+        deaf.take_away()
+    asked.unlink()
+    bar = Bar(Path("/x"), root, systemctl(root))
+    bar.take_away()
+    assert "restart --no-block getty@*.service" in asked.read_text()
+    assert files(root) == []
+    assert not (root / "etc/systemd/system/getty@.service.d").exists()
+
+
 def test_ways_in_that_pam_does_not_refuse_are_named(root: Path) -> None:
     pam = root / "etc/pam.d"
     (pam / "login").write_text("auth requisite pam_nologin.so\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 import subprocess
 from importlib import resources
 
@@ -95,6 +96,16 @@ def test_the_kernels_messages_that_matter() -> None:
     assert matters(b"add@/x\0ACTION=add\0SUBSYSTEM=mmc\0")
     assert not matters(b"add@/x\0ACTION=add\0SUBSYSTEM=net\0")
     assert not matters(b"SUBSYSTEM")
+
+
+def test_what_udev_has_dealt_with_is_news_too() -> None:
+    properties = b"ACTION=add\0DEVNAME=/dev/sda1\0SUBSYSTEM=block\0"
+    head = b"libudev\0" + struct.pack("=IIII", 0xCEFAEDFE, 40, 40, len(properties)) + bytes(16)
+    assert matters(head + properties)
+    assert not matters(head + properties.replace(b"block", b"sound"))
+    for size in range(len(head)):
+        matters(head[:size])
+    assert not matters(b"libudev\0" + struct.pack("=IIII", 0, 40, 2**32 - 1, 2**32 - 1) + properties)
 
 
 def test_what_a_device_says_cannot_play_with_screens() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 from securepc.agent.enforce import Context, DoorState, Enforcer
 from securepc.agent.platform.base import Unsupported
@@ -16,6 +16,38 @@ EVERY = 60.0
 """Seconds between two looks at a door that nothing woke."""
 AT_LEAST = 0.05
 """Seconds between two looks that something woke."""
+
+
+def make(name: str, maker: Callable[[Context], Enforcer], context: Context) -> Enforcer:
+    """Make an enforcer. One that cannot be made is `failed` and cannot be removed, and says why; the others
+    are kept, and undone, without it."""
+    try:
+        return maker(context)
+    except Exception as error:
+        _log.exception("door %s could not be made", name)
+        return _Unmade(name, error)
+
+
+class _Unmade:
+    """Stands for an enforcer that could not be made."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        self.name = name
+        self._error = error
+
+    def start(self, wake: Callable[[], None]) -> None:
+        """Nothing to listen to."""
+
+    def reconcile(self) -> NoReturn:
+        """Say why."""
+        raise self._error
+
+    def stop(self) -> None:
+        """Nothing was begun."""
+
+    def remove(self) -> NoReturn:
+        """What it did to this PC may still be there."""
+        raise self._error
 
 
 class Doors:

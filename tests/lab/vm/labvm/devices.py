@@ -44,6 +44,13 @@ class Ports:
         self._attach(name)
         return name
 
+    def drive(self, files: Mapping[str, bytes] | None = None) -> str:
+        """An optical drive inside the PC, at an adapter of its own, with a disc in it (as `disc`)."""
+        name, node = self._medium("drive", files, "vfat", None, readonly=True, table=False)
+        self._add("virtio-scsi-pci", name, bus="pci.0")
+        self._add("scsi-cd", f"{name}-cd", bus=f"{name}.0", drive=node)
+        return name
+
     def uas(
         self, serial: str = "LABUAS1", files: Mapping[str, bytes] | None = None, *, fs: str = "vfat"
     ) -> str:

@@ -226,9 +226,10 @@ class Opener:
     def _look_at_clock(self) -> None:
         pause = _LOOK
         while not self._stopped.wait(pause):
-            left = [(one.until_up - self._context.clock.up()) / 1_000_000 for one in self._openings.all()]
+            now = self._openings.all()
+            left = [(one.until_up - self._context.clock.up()) / 1_000_000 for one in now]
             pause = min([_LOOK, *(max(0.2, seconds) for seconds in left)])
-            if any(seconds <= 0 for seconds in left) or any(one.user for one in self._openings.all()):
+            if any(seconds <= 0 for seconds in left) or any(one.user or one.is_opening for one in now):
                 self._wake()
 
 

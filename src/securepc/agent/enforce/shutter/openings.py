@@ -47,6 +47,11 @@ class Opening(msgspec.Struct, kw_only=True):
         """Whether it may be written to."""
         return self.access == "write"
 
+    @property
+    def is_opening(self) -> bool:
+        """Whether its medium is there and was not seen open yet."""
+        return bool(self.port) and not self.seen_open
+
     def fits(self, medium: Medium) -> bool:
         """Whether it is for this medium."""
         if self.medium.kind and self.medium.kind != medium.kind:

@@ -58,14 +58,17 @@ def collectors(context: Context) -> list[Collector]:
 
 
 def doors(context: DoorContext) -> list[Enforcer]:
-    """Every enforcer for Linux, not yet started. Each is made with what it needs of this system."""
+    """Every enforcer for Linux, not yet started. Each is made with what it needs of this system; one that
+    cannot be made is there all the same, and says so."""
+    from securepc.agent.enforce.doors import make
+
     return [
-        _networks(context),
-        _shutter(context),
-        _software(context),
-        _web(context),
-        _lost(context),
-        _ghost(context),
+        make("networks", _networks, context),
+        make("shutter", _shutter, context),
+        make("software", _software, context),
+        make("web", _web, context),
+        make("lost", _lost, context),
+        make("ghost", _ghost, context),
     ]
 
 

@@ -9,6 +9,7 @@ What is left, root over ssh, is ended by the agent as soon as logind shows it.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shlex
@@ -41,6 +42,7 @@ class Bar:
         self._pam = root / "etc" / "pam.d"
         self._console = root / "dev" / f"tty{CONSOLE}"
         self._systemctl = systemctl
+        self._told = False  # whether systemd took what stands there: an agent may have died before it asked
 
     def put(self, ja: str, en: str) -> None:
         """See `Sessions.bar`.
@@ -52,7 +54,7 @@ class Bar:
         if self._ours() is not False and self._read(self._nologin) != text:
             files.replace(self._nologin, text)
             self._nologin.chmod(0o644)
-        changed = False
+        changed = not self._told
         for path, wanted in self._drop_ins().items():
             if self._read(path) != wanted:
                 path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -82,17 +84,21 @@ class Bar:
         Raises:
             OSError: a file could not be removed.
         """
-        if self._ours():
-            files.unlink(self._nologin)
-            files.sync_folder(self._nologin.parent)
+        ours = self._ours()
         there = [path for path in self._drop_ins() if path.exists()]
         for path in there:
             files.unlink(path)
             files.sync_folder(path.parent)
-            if not any(path.parent.iterdir()):
+        for path in self._drop_ins():
+            with contextlib.suppress(OSError):  # it is not there, or others' settings are in it
                 path.parent.rmdir()
-        if there:
+        if there or ours:
             self._tell()
+        # Last: as long as it stands, whoever comes after a crash knows that there is something left to do.
+        if ours:
+            files.unlink(self._nologin)
+            files.sync_folder(self._nologin.parent)
+        self._told = False
 
     def _ours(self) -> bool | None:
         """Whether `/etc/nologin` is ours; None where there is none."""
@@ -122,6 +128,7 @@ StandardOutput=tty
         self._run("restart", "--no-block", *(f"{name}*.service" for name in _GETTYS))
         if self.is_there() and self._console.exists():
             self._run("start", "--no-block", f"getty@tty{CONSOLE}.service")
+        self._told = True
 
     def _run(self, *arguments: str) -> None:
         try:

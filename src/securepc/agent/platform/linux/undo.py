@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -22,9 +23,19 @@ class Undo:
 
     def __init__(self, ledger: Path) -> None:
         self._ledger = ledger
-        self._kept: dict[str, dict[str, Any]] = {}
-        with contextlib.suppress(FileNotFoundError):
-            self._kept = json.loads(files.read(ledger, _MAX))
+
+    @functools.cached_property
+    def _kept(self) -> dict[str, dict[str, Any]]:
+        """Read when it is first needed: a damaged ledger stops nothing that does without it.
+
+        Raises:
+            OSError, ValueError: it cannot be read.
+        """
+        try:
+            kept: dict[str, dict[str, Any]] = json.loads(files.read(self._ledger, _MAX))
+        except FileNotFoundError:
+            return {}
+        return kept
 
     def paths(self) -> list[Path]:
         """The files that were ever noted."""

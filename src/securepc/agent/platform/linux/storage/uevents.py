@@ -1,6 +1,7 @@
-"""The kernel's word that something was connected, changed or went (netlink, NETLINK_KOBJECT_UEVENT).
+"""The word of the kernel that something was connected, changed or went, and of udev that it has dealt with it
+(netlink, NETLINK_KOBJECT_UEVENT).
 
-Nothing that it says is believed: it only wakes whoever looks. Only the kernel's own messages count.
+Nothing that they say is believed: it only wakes whoever looks. Only root may send to either group.
 """
 
 from __future__ import annotations
@@ -10,13 +11,18 @@ import errno
 import os
 import select
 import socket
+import struct
 import threading
 from collections.abc import Callable
 
 from securepc.agent.platform.linux.mounts import MOUNTINFO
 
 _PROTOCOL = 15  # NETLINK_KOBJECT_UEVENT
-_KERNEL = 1  # the multicast group of the kernel itself
+_KERNEL, _UDEV = 1, 2  # multicast groups, as bits: what was connected, and what its rules have been run for
+# A message of udev's: its mark, version, length of this head, where properties begin and how long they are
+# (systemd, src/libsystemd/sd-device/device-monitor.c).
+_HEAD = struct.Struct("=8sIIII")
+_MARK = b"libudev\0"
 _WANTED = (b"usb", b"mmc", b"memstick", b"block", b"scsi", b"bdi")
 
 
@@ -34,7 +40,7 @@ class Uevents:
         try:
             with contextlib.suppress(OSError):
                 self._socket.setsockopt(socket.SOL_SOCKET, 33, 4 << 20)  # SO_RCVBUFFORCE
-            self._socket.bind((0, _KERNEL))
+            self._socket.bind((0, _KERNEL | _UDEV))
             self._socket.setblocking(False)
             self._stop_read, self._stop_write = os.pipe2(os.O_CLOEXEC)
         except OSError:
@@ -71,7 +77,7 @@ class Uevents:
         news = False
         while True:
             try:
-                data, (sender, _) = self._socket.recvfrom(65_536)
+                data = self._socket.recv(65_536)
             except BlockingIOError:
                 return news
             except OSError as error:
@@ -79,10 +85,13 @@ class Uevents:
                     return news
                 news = True
                 continue
-            news |= sender == 0 and matters(data)
+            news |= matters(data)
 
 
 def matters(message: bytes) -> bool:
     """Whether a message is about storage or USB."""
-    fields = message.split(b"\0", 64)
+    if message.startswith(_MARK) and len(message) >= _HEAD.size:
+        _, _, _, start, length = _HEAD.unpack_from(message)
+        message = message[start : start + length]
+    fields = message.split(b"\0", 256)
     return any(field.startswith(b"SUBSYSTEM=") and field[10:] in _WANTED for field in fields)
