@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from securepc.demo.stage import HOST
+from securepc.ledger.sequencer.solo import SoloSequencer
 from securepc.manager import clock, serve, setup
 from securepc.manager.accounts.service import Accounts
 from securepc.manager.accounts.sign_in import SignIn
@@ -46,6 +47,7 @@ def run(home: Path, port: int) -> None:
     setup.make_home(home)
     manager = assemble(home)
     try:
+        _go_on_after_a_pause(manager)
         log = setup.add_agency(manager, AGENCY)
         setup.publish_trust(manager)
         _watch_only_the_home_folder(manager, log, home)
@@ -53,10 +55,17 @@ def run(home: Path, port: int) -> None:
         manager.close()
 
     def ready(manager: Manager) -> None:
+        _go_on_after_a_pause(manager)
         ways = Ways(log.hex(), _login(manager, log), _auditor_token(manager, log), _token(manager, log))
         write_private(home / "demo.json", json.dumps(ways._asdict()).encode("ascii"))
 
     serve.serve(home, serve.Listen(HOST, port), ready)
+
+
+def _go_on_after_a_pause(manager: Manager) -> None:
+    """A demo is looked at now and then: nobody has to confirm that weeks have passed."""
+    if isinstance(manager.sequencer, SoloSequencer):
+        manager.sequencer.confirm(clock.now() + clock.DAY)
 
 
 def _watch_only_the_home_folder(manager: Manager, log: bytes, home: Path) -> None:

@@ -14,7 +14,7 @@ from fastapi import Request
 from securepc.ledger.keys import open_keys
 from securepc.ledger.log import LogReader
 from securepc.ledger.sequencer import Committed, Sequencer
-from securepc.ledger.sequencer.solo import INTERVAL, SoloSequencer
+from securepc.ledger.sequencer.solo import INTERVAL, LEAP, SoloSequencer
 from securepc.ledger.state.records import LogRecord
 from securepc.ledger.store import open_store
 from securepc.manager import config
@@ -120,7 +120,7 @@ class Manager:
             self.database = Database(self.home.database)
             self.on_close(self.database.close)
             self.sequencer: Sequencer = SoloSequencer(
-                store, self.keys, on_block=self._new_block, interval=self.block_interval
+                store, self.keys, on_block=self._new_block, interval=self.block_interval, leap=LEAP
             )
             self.on_close(self.sequencer.close)  # which closes the store, too
             self.log = LogReader(self.home.chain)

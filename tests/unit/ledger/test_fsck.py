@@ -42,7 +42,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         busy = [devices[0].seal(2) for _ in range(8 if number % 4 else 1)]
         append(agencies[0].tx(*busy), *[device.agency.tx(device.seal(2)) for device in devices[1:]])
     agency, device = agencies[0], devices[0]
-    hold = {"hold": "ab" * 16, "from": 20, "to": 30, "ground": "調査", "approver": "佐藤"}
+    hold = {"hold": "ab" * 16, "device": None, "from": 20, "to": 30, "ground": "調査", "approver": "佐藤"}
     verdict = {"from": 0, "to": 50, "opened": 48, "unreadable": [{"leaf": 7, "reason": "zstd"}]}
     append(agency.tx(agency.document("contract", start="2026-04-01", end="2026-12-31")))
     append(agency.tx(agency.document("hold", **hold)), agency.tx(agency.document("verdict", **verdict)))

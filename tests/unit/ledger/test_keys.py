@@ -144,6 +144,26 @@ def test_a_batch_key_is_had_from_its_box_and_then_from_its_month(keys: KeyStore,
     assert not any(key in raw for key in made.values())
 
 
+def test_a_key_is_replaced_in_its_month_and_gone_for_good(keys: KeyStore, tmp_path: Path) -> None:
+    made = boxed(keys, LOG, 3)
+    headers = list(made)
+    keys.rewrap(LOG, "2026-11", headers)
+    other, name = secrets.token_bytes(32), secrets.token_bytes(32)
+    before = keys.month_key(LOG, "2026-11")
+    for _ in range(2):
+        keys.replace(LOG, headers[0], name, other)
+        with pytest.raises(KeyError):
+            keys.batch_key(LOG, headers[0])
+        assert keys.batch_key(LOG, name) == other
+    assert keys.batch_key(LOG, headers[1]) == made[headers[1]]
+    assert keys.month_key(LOG, "2026-11") == before
+    with pytest.raises(KeyError):
+        keys.replace(LOG, secrets.token_bytes(32), secrets.token_bytes(32), other)
+    keys.destroy_month(LOG, "2026-11")
+    with pytest.raises(KeyError):
+        keys.batch_key(LOG, name)
+
+
 def test_boxes_that_are_bad_or_missing_are_named(keys: KeyStore) -> None:
     made = boxed(keys, LOG, 2)
     bad, absent, foreign = (secrets.token_bytes(32) for _ in range(3))

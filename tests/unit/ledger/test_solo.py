@@ -14,9 +14,10 @@ from ledger_world import START, Agency, Device, World
 from securepc.ledger import chain, checkpoint, fsck, merkle
 from securepc.ledger.chain import Committed
 from securepc.ledger.sequencer import solo
-from securepc.ledger.sequencer.solo import SoloSequencer
+from securepc.ledger.sequencer.solo import LEAP, SoloSequencer
 from securepc.ledger.state import Refused, rules
 from securepc.ledger.store import StoreFull
+from securepc.ledger.store.errors import ClockLeap
 from securepc.wire import keys
 from securepc.wire.signed import block as blocks
 from securepc.wire.signed import leaf as leaves
@@ -235,6 +236,31 @@ def test_expired_bodies_go_while_nothing_else_is_to_do(ready: Ready) -> None:
         time.sleep(0.01)
     assert world.reader.body(agency.log, 2) is None
     sequencer.submit(agency.tx(ready.device.seal())).result(10)
+    sequencer.close()
+
+
+def test_a_clock_that_leaps_ahead_has_to_be_confirmed(ready: Ready) -> None:
+    """Nothing expires early because somebody set the clock to another year for a minute."""
+    world, agency = ready.world, ready.agency
+    chain.append(world.store, world.keys, [agency.tx(ready.device.seal())], START)
+    height, last = world.store.height, world.store.time
+    clock = [last + LEAP + 10]
+    sequencer = SoloSequencer(world.store, world.keys, interval=0, leap=LEAP, now=lambda: clock[0])
+    waiting = agency.tx(ready.device.seal())
+    with pytest.raises(ClockLeap, match="14 days"):
+        sequencer.submit(waiting).result(10)
+    assert sequencer.leap() == (last, clock[0])
+    assert world.store.height == height
+    clock[0] = last + 5  # it was a mistake, and is over: nobody has to do anything
+    assert sequencer.leap() is None
+    assert sequencer.submit(waiting).result(10).height == height + 1
+    clock[0] = later = last + 400 * 86_400_000_000
+    sequencer.confirm(later)
+    assert sequencer.submit(agency.tx(ready.device.seal())).result(10).height == height + 2
+    assert world.store.time == later
+    clock[0] = later + LEAP + 1  # what was confirmed then does not hold for ever
+    with pytest.raises(ClockLeap):
+        sequencer.submit(agency.tx(ready.device.seal())).result(10)
     sequencer.close()
 
 

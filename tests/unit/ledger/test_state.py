@@ -270,10 +270,12 @@ def test_months_expire_ten_years_after_they_ended_and_not_while_held(ground: Gro
     ground.refuse("too-early", ground.document("expire", **month))
     hold = "ab" * 16
     said = {"ground": "調査のため", "approver": "佐藤"}
-    ground.refuse("hold", ground.document("hold", hold=hold, **{"from": 3, "to": 3}, **said))
-    ground.refuse("hold", ground.document("hold", hold=hold, **{"from": 3, "to": 99}, **said))
-    ground.apply(ground.document("hold", hold=hold, **{"from": 3, "to": 5}, **said))  # 7
-    ground.refuse("duplicate", ground.document("hold", hold=hold, **{"from": 2, "to": 3}, **said))
+    ground.refuse("hold", ground.document("hold", hold=hold, device=None, **{"from": 3, "to": 3}, **said))
+    ground.refuse("hold", ground.document("hold", hold=hold, device=None, **{"from": 3, "to": 99}, **said))
+    ground.apply(ground.document("hold", hold=hold, device=None, **{"from": 3, "to": 5}, **said))  # 7
+    ground.refuse(
+        "duplicate", ground.document("hold", hold=hold, device=None, **{"from": 2, "to": 3}, **said)
+    )
     ground.time = microseconds("2036-12-01T00:00:00") - 2
     ground.refuse("too-early", ground.document("expire", **month))
     ground.refuse("signature", ground.agency.document("expire", signer=device.key, **month))
@@ -284,6 +286,15 @@ def test_months_expire_ten_years_after_they_ended_and_not_while_held(ground: Gro
     assert log.registry.get(MonthRecord, "2026-11") == MonthRecord("2026-11", 0, 8)
     assert log.registry.get(MonthRecord, "2026-12") == MonthRecord("2026-12", 6)
     assert retention.droppable(log) == [range(3), range(5, 6)]
+    # What may be gone by now can't be held; what another hold keeps can, and may not be redacted meanwhile.
+    others = device.handle.hex()
+    late = ground.document("hold", hold="ef" * 16, device=others, **{"from": 4, "to": 6}, **said)
+    ground.refuse("hold", late)
+    ground.refuse("hold", ground.document("redact", leaf=4, sequence=7, **said))
+    ground.refuse("nothing", ground.document("redact", leaf=2, sequence=1, **said))
+    spent = retention.Spent(log)
+    found = [spent.month(index, device.handle) for index in (2, 3, 5, 6)]
+    assert [month and month.month for month in found] == ["2026-11", None, "2026-11", None]
     ground.refuse("hold", ground.document("release", hold="cd" * 16, **said))
     ground.apply(ground.document("release", hold=hold, **said))
     ground.refuse("hold", ground.document("release", hold=hold, **said))
@@ -318,6 +329,7 @@ def test_one_entry_is_redacted_once(ground: Ground) -> None:
     log = ground.state.log(ground.agency.log)
     assert log is not None
     assert log.registry.all(RedactionRecord) == [RedactionRecord(2, 3, index)]
+    assert retention.droppable(log) == [range(2, 3)]
 
 
 def test_the_roots_are_those_of_the_architecture(ground: Ground) -> None:

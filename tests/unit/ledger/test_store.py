@@ -148,7 +148,7 @@ def test_bodies_of_expired_months_are_dropped_and_proofs_stay(world: World) -> N
     append(world, *[world.device.seal() for _ in range(8)])  # 2 to 9, November 2026
     later = START + 40 * 86_400_000_000
     append(world, world.device.seal(), now=later)  # 10, December
-    hold = {"hold": "ab" * 16, "from": 4, "to": 6, "ground": "調査", "approver": "佐藤"}
+    hold = {"hold": "ab" * 16, "device": None, "from": 4, "to": 6, "ground": "調査", "approver": "佐藤"}
     append(world, world.agency.document("hold", **hold))
     eleven_years = START + 11 * 366 * 86_400_000_000
     append(world, world.agency.document("expire", month="2026-11"), now=eleven_years)

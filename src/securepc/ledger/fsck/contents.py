@@ -9,7 +9,7 @@ from securepc.ledger import checkpoint
 from securepc.ledger.checkpoint import Checkpoint
 from securepc.ledger.fsck.report import Report
 from securepc.ledger.keys import KeyStore
-from securepc.ledger.state import LogState, State, retention
+from securepc.ledger.state import LogState, RedactionRecord, State, retention
 from securepc.ledger.store import is_batch, queries
 from securepc.ledger.store.queries import LogRow
 from securepc.ledger.store.tiles import WIDTH
@@ -37,7 +37,7 @@ class Contents:
         self._devices: dict[tuple[int, bytes], int] = {}
         self._tiles: dict[tuple[int, int, int], bytearray] = {}
         self._dropped: list[list[int]] = []  # [start, stop) of places without their body
-        self._keyless: list[tuple[bytes, int]] = []
+        self._keyless: list[tuple[bytes, int, bytes]] = []
         self._batches = 0
 
     def _signed(self, key: bytes, text: str, signature: bytes) -> bool:
@@ -155,19 +155,22 @@ class Contents:
                 self._report.keys += 1
                 return
         except KeyError:
-            self._keyless.append((log, index))
+            self._keyless.append((log, index, headers.of_leaf(leaf).device))
             return
         except ValueError:
             pass
         self._report.unreadable_keys += 1  # as its device sent it: a verdict says so
 
     def _check_dropped(self, state: State) -> None:
-        """A body or key may only be missing where the month has expired and no hold keeps it."""
+        """A body or key may only be missing where the month has expired and no hold keeps it, or where
+        an entry was redacted."""
         free: list[tuple[int, int]] = []
         for log in state.logs():
             parts = retention.droppable(log)
-            for handle, index in self._keyless:
-                if handle == log.log and not any(index in part for part in parts):
+            spent = retention.Spent(log)
+            redacted = {record.batch for record in log.registry.all(RedactionRecord)}
+            for handle, index, device in self._keyless:
+                if handle == log.log and index not in redacted and spent.month(index, device) is None:
                     self._report.wrong(f"log {handle.hex()} leaf {index}", "key-missing")
             for part in parts:
                 runs = queries.runs(self._db, self._rows[log.log].no, part.start, part.stop)

@@ -12,6 +12,7 @@ import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
+from typing import NamedTuple
 
 from nacl import bindings
 
@@ -26,6 +27,14 @@ TABLES = (
     "CREATE TABLE batch_keys (id INTEGER PRIMARY KEY, period INTEGER NOT NULL, wrapped BLOB NOT NULL)",
 )
 _NEIGHBOURS = 16
+
+
+class _Found(NamedTuple):
+    """A batch's key, its row, and the month or hold it is kept with."""
+
+    place: int
+    secret: bytes
+    month: str
 
 
 class BatchKeys(ABC):
@@ -73,7 +82,7 @@ class BatchKeys(ABC):
         with self._read() as db:
             found = self._find(db, log, header)
             if found is not None:
-                return found[1]
+                return found.secret
             sql = "SELECT box FROM boxes WHERE header = ? AND log = ?"
             row = db.execute(sql, (header, log)).fetchone()
         if row is None:
@@ -91,13 +100,31 @@ class BatchKeys(ABC):
 
     def take(self, log: bytes, month: str, headers: Iterable[bytes]) -> dict[bytes, bytes]:
         """As `rewrap`; gives the keys that were moved, by header."""
-        number, key = self._period(log, month)
+        self._period(log, month)
         moved = {}
         with self._write() as db:
             for header in headers:
                 with suppress(KeyError, ValueError):
-                    moved[header] = self._move(db, log, header, number, key)
+                    moved[header] = self._move(db, log, header, month)
         return moved
+
+    def replace(self, log: bytes, header: bytes, name: bytes, key: bytes) -> None:
+        """Put a key under another name in the place of a batch's own, which is gone for good: one SQL
+        transaction, in the same month or hold. Repeating it does no harm.
+
+        Raises:
+            KeyError: neither of the two is here.
+        """
+        with self._write() as db:
+            found = self._find(db, log, header)
+            if found is None:
+                if self._find(db, log, name) is None:
+                    raise KeyError(header.hex())
+            else:
+                self._put(db, log, name, self._free(db, name), found.month, key)
+                db.execute("DELETE FROM batch_keys WHERE id = ?", (found.place,))
+            db.execute("DELETE FROM boxes WHERE header = ? AND log = ?", (header, log))
+        self._truncate()
 
     def month_key(self, log: bytes, month: str) -> bytes:
         """The key of a month, made when first asked for; KeyError once destroyed."""
@@ -120,8 +147,11 @@ class BatchKeys(ABC):
             sql = "DELETE FROM batch_keys WHERE period = (SELECT no FROM periods WHERE log = ? AND name = ?)"
             db.execute(sql, (log, month))
             self._periods.pop((log, month), None)
+        self._truncate()
+
+    def _truncate(self) -> None:
+        """Old pages of the WAL still hold what was deleted from the file."""
         with self._read() as db:
-            # Old pages of the WAL still hold what was deleted from the file.
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def set_recovery(self, public: bytes) -> None:
@@ -156,30 +186,36 @@ class BatchKeys(ABC):
             sql = "INSERT INTO periods (log, name, wrapped, recovery) VALUES (?, ?, ?, ?)"
             db.execute(sql, (log, month, self.wrap(key, _context(log, month)), recovery))
 
-    def _move(self, db: sqlite3.Connection, log: bytes, header: bytes, number: int, key: bytes) -> bytes:
+    def _move(self, db: sqlite3.Connection, log: bytes, header: bytes, month: str) -> bytes:
         found = self._find(db, log, header)
         if found is None:
             row = db.execute("SELECT box FROM boxes WHERE header = ? AND log = ?", (header, log)).fetchone()
             if row is None:
                 raise KeyError(header.hex())
-            found = self._free(db, header), self._unseal(log, row[0])
-        place, secret = found
+            found = _Found(self._free(db, header), self._unseal(log, row[0]), "")
+        self._put(db, log, header, found.place, month, found.secret)
+        db.execute("DELETE FROM boxes WHERE header = ? AND log = ?", (header, log))
+        return found.secret
+
+    def _put(
+        self, db: sqlite3.Connection, log: bytes, header: bytes, place: int, month: str, secret: bytes
+    ) -> None:
+        number, key = self._period(log, month)
         wrapped = bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(secret, log + header, header[:24], key)
         sql = "INSERT OR REPLACE INTO batch_keys (id, period, wrapped) VALUES (?, ?, ?)"
         db.execute(sql, (place, number, wrapped))
-        db.execute("DELETE FROM boxes WHERE header = ? AND log = ?", (header, log))
-        return secret
 
-    def _find(self, db: sqlite3.Connection, log: bytes, header: bytes) -> tuple[int, bytes] | None:
+    def _find(self, db: sqlite3.Connection, log: bytes, header: bytes) -> _Found | None:
         """Row and key of a batch; rows of other headers do not open under this one's."""
         sql = """SELECT id, name, batch_keys.wrapped FROM batch_keys JOIN periods ON no = period
             WHERE id BETWEEN ? AND ? AND log = ? AND periods.wrapped IS NOT NULL"""
         for place, month, wrapped in db.execute(sql, (*_rows(header), log)).fetchall():
             key = self._period(log, month)[1]
             try:
-                return place, bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(
+                secret = bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(
                     wrapped, log + header, header[:24], key
                 )
+                return _Found(place, secret, month)
             except Exception:  # noqa: S112 - a neighbour's key: libsodium says no more than that
                 continue
         return None

@@ -18,12 +18,16 @@ from securepc.ledger import chain
 from securepc.ledger.block import Signers
 from securepc.ledger.chain import Committed
 from securepc.ledger.store import Store, StoreError
+from securepc.ledger.store.errors import ClockLeap
 
 INTERVAL = 1.0
 """Seconds between blocks while busy."""
 MAX_TRANSACTIONS = 2_048
 MAX_BYTES = 64 * 1024 * 1024
 """Most that a block takes, so that memory and the time to write it stay bounded."""
+LEAP = 14 * 86_400_000_000
+"""Microseconds by which block time may rise at once. A clock that is further ahead has to be confirmed: block
+time never falls again, and months expire by it. Longer than an office closes for the holidays."""
 _PAUSE = 0.05
 """Seconds between two helpings of expired bodies: blocks come first."""
 
@@ -36,6 +40,7 @@ class SoloSequencer:
     Args:
         on_block: called with the height after each block, on the sequencer's thread; must return quickly.
         interval: seconds between blocks while busy.
+        leap: microseconds by which block time may rise at once; None for no limit.
     """
 
     def __init__(
@@ -45,6 +50,7 @@ class SoloSequencer:
         *,
         on_block: Callable[[int], None] | None = None,
         interval: float = INTERVAL,
+        leap: int | None = None,
         now: Callable[[], int] = lambda: time.time_ns() // 1_000,
     ) -> None:
         self._store = store
@@ -55,6 +61,8 @@ class SoloSequencer:
         self._pending: deque[tuple[bytes, Future[Committed]]] = deque()
         self._wake = threading.Condition()
         self._closed = False
+        self._leap = leap
+        self._confirmed = 0
         self._thread = threading.Thread(target=self._run, name="sequencer", daemon=True)
         self._thread.start()
 
@@ -67,6 +75,21 @@ class SoloSequencer:
             self._pending.append((transaction, future))
             self._wake.notify()
         return future
+
+    def leap(self) -> tuple[int, int] | None:
+        """The last block's time and the clock's, where the clock is so far ahead that blocks wait until
+        somebody confirms it; microseconds since 1970 UTC. None where blocks are made."""
+        now = self._now()
+        return (self._store.time, now) if self._leaps(now) else None
+
+    def _leaps(self, now: int) -> bool:
+        if self._leap is None or self._store.height == 0:
+            return False
+        return now > max(self._store.time + self._leap, self._confirmed)
+
+    def confirm(self, time: int) -> None:
+        """Somebody looked: block time may rise up to here (microseconds since 1970 UTC)."""
+        self._confirmed = max(self._confirmed, time)
 
     def close(self) -> None:
         """See `Sequencer.close`. May be called twice."""
@@ -116,9 +139,15 @@ class SoloSequencer:
             time.sleep(self._interval)
 
     def _append(self, batch: list[tuple[bytes, Future[Committed]]]) -> None:
-        before = self._store.height
+        before, now = self._store.height, self._now()
+        if self._leaps(now):
+            error = ClockLeap(self._store.time, now)
+            _log.error("no block was written: %s", error)
+            for _, future in batch:
+                _answer(future, error)
+            return
         try:
-            outcomes = chain.append(self._store, self._signers, [data for data, _ in batch], self._now())
+            outcomes = chain.append(self._store, self._signers, [data for data, _ in batch], now)
         except StoreError as error:
             _log.error("no block was written: %s", error)
             for _, future in batch:

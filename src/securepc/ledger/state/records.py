@@ -132,7 +132,8 @@ class ContractRecord:
 
 @dataclass(frozen=True, slots=True)
 class HoldRecord:
-    """Leaves [start, stop) that must not be dropped while the hold is not released."""
+    """Leaves [start, stop) that must not be dropped while the hold is not released. `device`: only that
+    one's batches are to stay readable; None: all of them."""
 
     TYPE: ClassVar[str] = "hold"
     hold: bytes
@@ -140,6 +141,7 @@ class HoldRecord:
     stop: int
     placed: int
     released: int | None = None
+    device: bytes | None = None
 
     @property
     def id(self) -> str:
@@ -147,6 +149,7 @@ class HoldRecord:
 
     def fields(self) -> dict[str, Any]:
         return {
+            "device": self.device.hex() if self.device is not None else None,
             "from": self.start,
             "hold": self.hold.hex(),
             "placed": self.placed,
@@ -157,7 +160,12 @@ class HoldRecord:
     @classmethod
     def read(cls, value: dict[str, Any]) -> HoldRecord:
         return cls(
-            bytes.fromhex(value["hold"]), value["from"], value["to"], value["placed"], value["released"]
+            bytes.fromhex(value["hold"]),
+            value["from"],
+            value["to"],
+            value["placed"],
+            value["released"],
+            bytes.fromhex(value["device"]) if value["device"] is not None else None,
         )
 
 

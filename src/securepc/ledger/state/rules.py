@@ -188,7 +188,11 @@ def _hold(case: Case) -> None:
         raise Refused("duplicate", f"hold {hold}")
     if not start < stop <= case.log.size:
         raise Refused("hold", f"[{start}, {stop}) in a log of {case.log.size}")
-    case.log.registry.put(HoldRecord(bytes.fromhex(hold), start, stop, case.log.size))
+    # Bodies of what expired are being dropped at this very moment: no hold can promise to keep them.
+    if any(part.start < stop and start < part.stop for part in retention.expired(case.log)):
+        raise Refused("hold", f"some of [{start}, {stop}) has expired")
+    device = bytes.fromhex(named) if (named := case.document["device"]) is not None else None
+    case.log.registry.put(HoldRecord(bytes.fromhex(hold), start, stop, case.log.size, device=device))
 
 
 def _release(case: Case) -> None:
@@ -224,6 +228,10 @@ def _redact(case: Case) -> None:
         header = None
     if header is None or not header.first <= sequence <= header.last:
         raise Refused("nothing", f"leaf {batch} has no entry {sequence}")
+    if retention.is_held(case.log, batch, header.device):
+        raise Refused("hold", f"leaf {batch} is under a hold")
+    if retention.Spent(case.log).month(batch, header.device) is not None:
+        raise Refused("nothing", f"leaf {batch} has expired")
     case.log.registry.put(RedactionRecord(batch, sequence, case.log.size))
 
 

@@ -11,6 +11,15 @@ class StoreFull(StoreError):
     """No space for the next block. The store is whole and goes on once there is space."""
 
 
+class ClockLeap(StoreError):
+    """The clock is further ahead of the last block than block time may rise without a person's word."""
+
+    def __init__(self, last: int, now: int) -> None:
+        """Times are microseconds since 1970 UTC."""
+        days = (now - last) // 86_400_000_000
+        super().__init__(f"the clock is {days} days past the last block: confirm it")
+
+
 class StoreLocked(StoreError):
     """Another process writes to this store."""
 

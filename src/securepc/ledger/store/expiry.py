@@ -1,4 +1,4 @@
-"""Dropping the bodies of what expired: a little at a time, so that blocks do not wait."""
+"""Dropping the bodies of what expired or was redacted: a little at a time, so that blocks do not wait."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from securepc.ledger.store import queries
 
 RUNS = 500
 """Runs of leaves whose bodies go in one SQLite transaction."""
-_ENDS = (b"securepc/expire/", b"securepc/release/")
+_ENDS = (b"securepc/expire/", b"securepc/release/", b"securepc/redact/")
 
 
 def ends_something(leaves: Iterable[bytes]) -> bool:

@@ -104,6 +104,12 @@ TEXTS = {
         "マネージャーが混み合っています。しばらくして送り直してください。",
         "The manager is busy. Send it again in a while.",
     ),
+    "clock-leap": _Text(
+        503,
+        "",
+        "マネージャーの時計が確認待ちのため、台帳への追加を止めています。",
+        "The manager's clock waits to be confirmed; until then the ledger takes nothing.",
+    ),
     "disk-full": _Text(
         503,
         "alert",

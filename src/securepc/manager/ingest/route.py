@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from securepc.ledger.state import Refused
 from securepc.ledger.store import StoreFull
+from securepc.ledger.store.errors import ClockLeap
 from securepc.manager.core import Manager
 from securepc.manager.database import DatabaseFull
 from securepc.manager.errors import ApiError
@@ -44,6 +45,8 @@ class AgentRoute(APIRoute):
             except (StoreFull, DatabaseFull):
                 manager.health.disk_is_full()
                 refusal = refuse("disk-full", retry_after=RETRY_AFTER)
+            except ClockLeap:
+                refusal = refuse("clock-leap", retry_after=RETRY_AFTER)
             finally:
                 manager.ingest.bodies.release(request)
             _note(manager, request, refusal)

@@ -135,7 +135,14 @@ KINDS: dict[str, dict[str, Check]] = {
         "unreadable": array(record({"leaf": integer, "reason": text(60)}), 300),
     },
     "contract": {**_IN_LOG, "start": date, "end": optional(date)},
-    "hold": {**_IN_LOG, "hold": handle, "from": integer, "to": integer, **_GROUND},
+    "hold": {
+        **_IN_LOG,
+        "hold": handle,
+        "device": optional(handle),  # null: the batches of every device
+        "from": integer,  # leaves [from, to) of this log
+        "to": integer,
+        **_GROUND,
+    },
     "release": {**_IN_LOG, "hold": handle, **_GROUND},
     "expire": {**_IN_LOG, "month": month},
     "redact": {**_IN_LOG, "leaf": integer, "sequence": integer, **_GROUND},
