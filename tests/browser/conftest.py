@@ -58,6 +58,12 @@ def link(running: Running, request: pytest.FixtureRequest) -> str:
     return one_time_link(running, f"test-{abs(hash(request.node.name))}")
 
 
+@pytest.fixture(scope="module")
+def module_link(running: Running) -> str:
+    """The same for what a whole file shares."""
+    return one_time_link(running, "file")
+
+
 @pytest.fixture
 def open_page(chromium: Any, running: Running) -> Iterator[Callable[..., Any]]:
     """Opens a browser of its own; at the end, nothing may have gone wrong in it."""

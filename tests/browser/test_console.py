@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import crawl
 import pytest
 from running_manager import Running
 from tiny_device import Device
@@ -20,7 +21,6 @@ WORDS = "yellow ferry under the maple"
 HERE = Path(__file__).parent
 UNNAMED = (HERE / "unnamed.js").read_text("utf-8")
 FAINT = (HERE / "faint.js").read_text("utf-8")
-PAGES = ("/", "/devices", "/devices/add", "/search", "/ledger", "/alerts", "/policy", "/accounts", "/me")
 
 
 def sign_in(page: Any, link: str) -> None:
@@ -151,15 +151,26 @@ def test_with_the_keyboard_alone(open_page: Open, running: Running, pc: Device, 
     page.wait_for_url(re.compile(f"/devices/{pc.handle.hex()}"))
 
 
+@pytest.fixture(scope="module")
+def every_page(chromium: Any, running: Running, pc: Device, module_link: str) -> list[str]:
+    context = chromium.new_context(locale="ja-JP")
+    page = context.new_page()
+    sign_in(page, module_link)
+    handle = pc.handle.hex()
+    first = ("/", f"/devices/{handle}", f"/entries/{handle}.5", f"/lost/{handle}")
+    found = crawl.pages(page, running.address, first=first)
+    context.close()
+    return found
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_every_page_can_be_read(
-    open_page: Open, running: Running, pc: Device, link: str, scheme: str, width: int
+    open_page: Open, running: Running, pc: Device, link: str, every_page: list[str], scheme: str, width: int
 ) -> None:
     page = open_page(color_scheme=scheme, viewport={"width": width, "height": 800})
     sign_in(page, link)
-    handle = pc.handle.hex()
-    for path in (f"/devices/{handle}", f"/entries/{handle}.5", f"/entries/{handle}.261", *PAGES):
+    for path in (*every_page, f"/entries/{pc.handle.hex()}.261", "/me"):
         page.goto(running.address + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{path} is too wide"
         assert page.evaluate(UNNAMED) == [], f"{path}: fields without a label"

@@ -41,9 +41,9 @@ class Read(NamedTuple):
 
 
 def values(manager: Manager, caller: Caller, device: Device, language: str) -> dict[str, Any] | None:
-    """The section's values; None while the PC's shutter is off."""
+    """The section's values; None while the PC's shutter is off, or it has said nothing of it."""
     found = read(device.status, language)
-    if found is None:
+    if found is None or found.state == DOOR_STATES["off"]:
         return None
     return {"read": found, "device": device.device.hex(), "may": caller.may("admin")}
 
@@ -53,7 +53,7 @@ def read(status: dict[str, Any], language: str) -> Read | None:
     of it."""
     doors = status.get("doors")
     said = doors.get("shutter") if isinstance(doors, dict) else None
-    if not isinstance(said, dict) or said.get("state") in (None, "off"):
+    if not isinstance(said, dict) or said.get("state") is None:
         return None
     data = said.get("data")
     data = data if isinstance(data, dict) else {}
