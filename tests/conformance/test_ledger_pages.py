@@ -88,10 +88,10 @@ def test_the_table_of_fields_is_that_of_the_documents() -> None:
 def test_block() -> None:
     page = examples("block")
     known = genesis.parse(page["genesis.json"].encode())
-    assert known.hash.hex() == page["genesis hash"]
+    assert known.beginning.hex() == page["genesis hash"]
     leaf = bytes.fromhex(page["leaf"])
     header = block.parse(leaves.body_of(leaf, "block", known.key, signatures.verify))
-    assert (header.chain, header.height, header.previous) == (known.chain, 1, known.hash)
+    assert (header.chain, header.height, header.previous) == (known.chain, 1, known.beginning)
     state = State(Nothing())
     for transaction in transactions():
         state.apply(transaction, header.time)
@@ -102,7 +102,7 @@ def test_block() -> None:
     assert merkle.leaf_hash(page["log record"].encode()) == header.state
     assert building.transactions_root(transactions()).hex() == page["transactions root"]
     made = building.build(
-        known.chain, known.hash, 1, header.time, transactions(), _scratch(header.time), Signers()
+        known.chain, known.beginning, 1, header.time, transactions(), _scratch(header.time), Signers()
     )
     assert made.leaf == leaf
     assert block.message_hash(leaf).hex() == page["message hash"]

@@ -70,12 +70,12 @@ def testnet(folder: Path, validators: int, port: int, program: str, as_json: boo
     from securepc.ledger.abci import settings
     from securepc.ledger.abci.settings import Ports
     from securepc.wire.keys import SigningKey
+    from securepc.wire.signed.votes import Validator
 
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} は空ではありません。", f"{folder} is not empty.")
     program = _found(program)
     authority = SigningKey.generate()
-    genesis = geneses.create(authority.public, time.time_ns() // 1_000, voted=True)
     homes = [folder / f"node{n}" / "node" for n in range(validators)]
     ports = [Ports(port + 2 * n, port + 2 * n + 1) for n in range(validators)]
     try:
@@ -83,7 +83,10 @@ def testnet(folder: Path, validators: int, port: int, program: str, as_json: boo
             settings.create_keys(program, home / "comet", f"node{n}", "127.0.0.1", ports[n])
             for n, home in enumerate(homes)
         ]
-        document = settings.genesis_json(genesis, made)
+        genesis = geneses.create(
+            authority.public, time.time_ns() // 1_000, [Validator(one.public, settings.POWER) for one in made]
+        )
+        document = settings.genesis_json(genesis, {one.public: one.name for one in made})
         for n, home in enumerate(homes):
             (home / "comet" / "config" / "genesis.json").write_bytes(document)
             others = [one for one in made if one is not made[n]]

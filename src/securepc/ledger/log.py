@@ -71,6 +71,10 @@ class LogReader:
         """The signed leaf of a block."""
         return queries.block(self._db, height)
 
+    def heights(self, above: int, limit: int) -> list[int]:
+        """The next heights above one at which there are blocks."""
+        return queries.heights(self._db, above, limit)
+
     def logs(self) -> list[bytes]:
         """The handles of all logs, sorted."""
         return [row.log for row in queries.logs(self._db)]

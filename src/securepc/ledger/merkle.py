@@ -47,6 +47,11 @@ def root(leaves: Sequence[bytes]) -> bytes:
     return level[0]
 
 
+def root_of(data: Sequence[bytes]) -> bytes:
+    """The tree head over leaves' data."""
+    return root([leaf_hash(one) for one in data])
+
+
 class Frontier:
     """A tree that only grows, as the heads of its full subtrees, largest first (a compact range)."""
 

@@ -4,7 +4,8 @@
 2. *The checkpoint* is of the log that the evidence is about, and signed by that log's key in the policy.
 3. *Outsiders*: every cosignature by a witness of the policy is valid, and they make up its quorum.
 4. *The block*: its state root covers the log's record, and the record has the checkpoint's size and root.
-   With a genesis to trust, the block is of that chain and signed by its key; without, this is named.
+   With a genesis to trust, the block is of that chain and signed by its key, or more than two thirds of the
+   votes are for it, from the genesis' validators (or pinned ones) on; without, this is named.
 5. *Who registers devices*: the log's first leaf and every change of registrar are in the log, each signed
    by the registrar before.
 6. *The devices*: each one's record is in the registry that the log's record commits to; its registration,
@@ -25,15 +26,12 @@ from securepc.ledger import checkpoint as checkpoints
 from securepc.ledger import note
 from securepc.ledger.checkpoint import Checkpoint, Cosignature
 from securepc.ledger.note import NoteError
-from securepc.verify import ed25519
+from securepc.verify import blocks, ed25519
 from securepc.verify.batches import Completeness, Redactions, Sealed
 from securepc.verify.members import Member, Registrars, Tree, read_record, read_signed, require_inclusion
 from securepc.verify.trust import Trust
-from securepc.verify.verdict import Entry, NotValid, Verdict
-from securepc.wire.signed import block as blocks
+from securepc.verify.verdict import Block, Entry, NotValid, Verdict, Votes
 from securepc.wire.signed import documents, evidence
-from securepc.wire.signed import leaf as leaves
-from securepc.wire.signed.block import BlockHeader
 from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.documents import b64decode
 from securepc.wire.signed.evidence import Evidence
@@ -97,7 +95,7 @@ class _Check:
 
         # (4): the block's state covers the log as the checkpoint has it
         self._step = 4
-        block, registry = self._block(content, checkpoint)
+        block, votes, registry = self._block(content, checkpoint)
 
         # (5): who registers devices
         self._step = 5
@@ -115,11 +113,12 @@ class _Check:
         redacted = sum(entry.text is None for entry in entries)
         if redacted:
             self._remarks.append(("redacted", {"count": redacted}))
-        self._name_what_no_pack_can_show(content, cosignatures)
+        self._name_what_no_pack_can_show(content, bool(cosignatures or votes))
         return Verdict(
             checkpoint=checkpoint,
             block=block,
             block_signed=self._trust.genesis is not None,
+            votes=votes,
             cosignatures=cosignatures,
             claim=content.claim,
             batches=count,
@@ -158,28 +157,20 @@ class _Check:
             self._not_checked.append(("unread-witnesses", {"names": ", ".join(unread)}))
         return found
 
-    def _block(self, content: Evidence, checkpoint: Checkpoint) -> tuple[BlockHeader, bytes]:
-        """The block's header, and the registry root that it covers."""
-        where = "evidence.json: block"
-        with _malformed_in(where):
-            parts = leaves.split(content.block)
-            if (parts.kind, parts.version) != (blocks.KIND, 1):
-                raise NotValid("kind", where, expected="block", found=f"{parts.kind}/v{parts.version}")
-            header = blocks.parse(parts.body)
-        genesis = self._trust.genesis
-        if genesis is None:
-            self._not_checked.append(("block", {}))
-        elif header.chain != genesis.chain:
-            raise NotValid("other-chain", where, found=header.chain.hex(), expected=genesis.chain.hex())
-        elif not self._verify(genesis.key, parts.message, parts.signature):
-            raise NotValid("block-signature", where, height=header.height)
-        elif header.height == 1 and header.previous != genesis.hash:
-            raise NotValid("other-chain", where, found=header.previous.hex(), expected=genesis.hash.hex())
+    def _block(self, content: Evidence, checkpoint: Checkpoint) -> tuple[Block, Votes | None, bytes]:
+        """The block, who voted for it, and the registry root that it covers."""
+        if content.votes:
+            block, state, votes = blocks.voted(content.votes, self._trust, self._verify)
+        else:
+            block, state = blocks.signed(content.block, self._trust, self._verify)
+            votes = None
+        if self._trust.genesis is None:
+            self._not_checked.append(("votes" if content.votes else "block", {}))
 
         where = "evidence.json: record"
         placed = content.record
         require_inclusion(
-            "record-not-in-block", placed.rank, placed.size, placed.record, placed.path, header.state, where
+            "record-not-in-block", placed.rank, placed.size, placed.record, placed.path, state, where
         )
         record = read_record(placed, _LOG_RECORD, where)
         if record["log"] != content.log.hex():
@@ -187,7 +178,7 @@ class _Check:
         recorded = (record["size"], b64decode(record["root"]))
         if recorded != (checkpoint.size, checkpoint.root):
             raise NotValid("rolled-back", where, size=checkpoint.size, recorded=record["size"])
-        return header, b64decode(record["registry"])
+        return block, votes, b64decode(record["registry"])
 
     def _members(
         self, content: Evidence, registry: bytes, tree: Tree, registrars: Registrars
@@ -277,8 +268,8 @@ class _Check:
                 return
             yield line
 
-    def _name_what_no_pack_can_show(self, content: Evidence, cosigned: tuple[Cosignature, ...]) -> None:
-        if not cosigned:
+    def _name_what_no_pack_can_show(self, content: Evidence, vouched: bool) -> None:
+        if not vouched:
             self._not_checked.append(("outsiders", {}))
         if content.claim is None:
             self._not_checked.append(("selection", {}))

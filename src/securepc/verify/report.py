@@ -20,14 +20,17 @@ def valid_text(verdict: Verdict, language: str) -> Iterator[str]:
     """The lines of a report on evidence that holds; times are in the zone of this machine."""
     ja = language == "ja"
     checkpoint, block, claim = verdict.checkpoint, verdict.block, verdict.claim
-    level = say(LEVELS, verdict.level, {"count": len(verdict.cosignatures)}, language)
     signed = ("署名を確認", "signature checked") if verdict.block_signed else ("署名は未確認", "not checked")
+    if verdict.votes:
+        given, of = verdict.votes
+        signed = (f"{of} 票のうち {given} 票を確認", f"{given} of {of} votes checked")
     if claim is None:
         claimed = ("抜粋", "a selection")
     else:
         span = f"{claim.first}–{claim.last}"
         claimed = (f"PC {claim.device.hex()} の {span} の全件", f"all of {span} of {claim.device.hex()}")
     count = len(verdict.entries)
+    level = _level(verdict, language)
     yield f"有効です({level})" if ja else f"VALID ({level})"
     rows = [
         (
@@ -89,6 +92,7 @@ def valid_json(verdict: Verdict) -> str:
                 "height": block.height,
                 "time": block.time,
                 "signature": "checked" if verdict.block_signed else "not checked",
+                "votes": verdict.votes and verdict.votes._asdict(),
             },
             "batches": verdict.batches,
             "entries": [_entry_object(entry) for entry in verdict.entries],
@@ -96,6 +100,17 @@ def valid_json(verdict: Verdict) -> str:
             "not_checked": [_both(NOT_CHECKED, code, details) for code, details in verdict.not_checked],
         }
     )
+
+
+def _level(verdict: Verdict, language: str) -> str:
+    """Who vouches for it: witnesses, validators, both or nobody."""
+    said = []
+    if verdict.votes:
+        details: dict[str, object] = {"votes": verdict.votes.given, "of": verdict.votes.of}
+        said.append(say(LEVELS, "voted", details, language))
+    if verdict.cosignatures or not said:
+        said.append(say(LEVELS, verdict.level, {"count": len(verdict.cosignatures)}, language))
+    return ("、" if language == "ja" else ", ").join(said)
 
 
 def not_valid_text(wrong: NotValid, language: str) -> Iterator[str]:

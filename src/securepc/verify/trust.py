@@ -1,4 +1,5 @@
-"""What an auditor trusts: a C2SP tlog-policy file, or a folder with `policy` and `genesis.json`.
+"""What an auditor trusts: a C2SP tlog-policy file, or a folder with `policy` and `genesis.json`,
+and `validators.json` where validators are pinned.
 
     log <vkey> [<url>]
     witness <name> <vkey> [<url>]
@@ -18,13 +19,23 @@ from typing import NamedTuple
 
 from securepc.ledger import note
 from securepc.ledger.note import NoteError, VerifierKey
-from securepc.wire.signed import genesis
+from securepc.wire.signed import canonical, documents, genesis, votes
 from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.genesis import Genesis
+from securepc.wire.signed.votes import Validator
 
 MAX_POLICY = 1_000_000
 MAX_LINES = 4_096
-POLICY, GENESIS = "policy", "genesis.json"
+POLICY, GENESIS, VALIDATORS = "policy", "genesis.json", "validators.json"
+PINNED = "securepc/validators/v1"
+_PINNED = documents.record(
+    {
+        "chain": documents.handle,
+        "format": lambda value: value == PINNED,
+        "height": documents.integer,
+        "validators": votes.VALIDATORS,
+    }
+)
 _NUMBER = re.compile(r"[1-9][0-9]{0,5}")
 _SPACE = re.compile(r"[ \t]+")
 
@@ -59,12 +70,33 @@ class Policy(NamedTuple):
         return self.quorum in witnessed
 
 
+class Pinned(NamedTuple):
+    """The validators that vote on blocks from a height on, known by other means than the chain: whoever
+    pins them need not believe those who voted before."""
+
+    chain: bytes
+    height: int
+    validators: tuple[Validator, ...]
+
+    def encode(self) -> bytes:
+        """The bytes of validators.json, canonical JSON."""
+        return canonical.encode(
+            {
+                "chain": self.chain.hex(),
+                "format": PINNED,
+                "height": self.height,
+                "validators": votes.write_validators(self.validators),
+            }
+        )
+
+
 class Trust(NamedTuple):
     """All that verification starts from. `unused`: names of files in the folder that nothing here reads."""
 
     policy: Policy
     genesis: Genesis | None
     unused: tuple[str, ...] = ()
+    validators: Pinned | None = None
 
 
 def load(path: Path) -> Trust:
@@ -81,7 +113,11 @@ def load(path: Path) -> Trust:
         raise TrustError(f"{path} has no file named {POLICY}")
     policy = parse_policy(_read(path / POLICY, MAX_POLICY))
     given = parse_genesis(_read(path / GENESIS, genesis.MAX_GENESIS)) if GENESIS in names else None
-    return Trust(policy, given, tuple(name for name in names if name not in (POLICY, GENESIS)))
+    pinned = parse_pinned(_read(path / VALIDATORS, genesis.MAX_GENESIS)) if VALIDATORS in names else None
+    if pinned is not None and (given is None or not given.voted or pinned.chain != given.chain):
+        raise TrustError(f"{VALIDATORS} is not of the chain of {GENESIS}")
+    unused = tuple(name for name in names if name not in (POLICY, GENESIS, VALIDATORS))
+    return Trust(policy, given, unused, pinned)
 
 
 def parse_policy(data: bytes) -> Policy:
@@ -111,6 +147,22 @@ def parse_genesis(data: bytes) -> Genesis:
         return genesis.parse(data)
     except Malformed as error:
         raise TrustError(f"{GENESIS}: {error}") from None
+
+
+def parse_pinned(data: bytes) -> Pinned:
+    """Read validators.json (docs/formats/votes.md).
+
+    Raises:
+        TrustError: any other bytes than `Pinned.encode` gives.
+    """
+    try:
+        value = canonical.decode(data, limit=genesis.MAX_GENESIS)
+        if not _PINNED(value):
+            raise Malformed("a field is missing, unknown or not what it should be")
+        validators = votes.read_validators(value["validators"])
+    except Malformed as error:
+        raise TrustError(f"{VALIDATORS}: {error}") from None
+    return Pinned(bytes.fromhex(value["chain"]), value["height"], validators)
 
 
 def _read(path: Path, limit: int) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from securepc.ledger.checkpoint import Checkpoint, Cosignature
-from securepc.wire.signed.block import BlockHeader
 from securepc.wire.signed.evidence import Range
 
 
@@ -19,6 +18,21 @@ class NotValid(Exception):
         self.where = where
         self.details = details
         self.step = 0
+
+
+class Block(NamedTuple):
+    """The block whose state covers the evidence; `time` in microseconds since 1970 UTC."""
+
+    chain: bytes
+    height: int
+    time: int
+
+
+class Votes(NamedTuple):
+    """How many of how many validators gave their vote for the block: more than two thirds of the power."""
+
+    given: int
+    of: int
 
 
 class Entry(NamedTuple):
@@ -38,8 +52,9 @@ class Verdict(NamedTuple):
     """
 
     checkpoint: Checkpoint
-    block: BlockHeader
+    block: Block
     block_signed: bool
+    votes: Votes | None
     cosignatures: tuple[Cosignature, ...]
     claim: Range | None
     batches: int
@@ -49,5 +64,6 @@ class Verdict(NamedTuple):
 
     @property
     def level(self) -> str:
-        """`vouched` where an outsider cosigned the checkpoint, else `self-consistent`."""
-        return "vouched" if self.cosignatures else "self-consistent"
+        """`vouched` where an outsider cosigned the checkpoint or validators voted for the block, else
+        `self-consistent`."""
+        return "vouched" if self.cosignatures or self.votes else "self-consistent"

@@ -37,6 +37,35 @@ SENTENCES: dict[str, Sentence] = {
         "ブロック {height} の署名が、信頼するブロック鍵のものではありません。",
         "Block {height} is not signed by the trusted block key.",
     ),
+    "not-voted": (
+        (
+            "ブロック {height} の裏付けの種類が違います"
+            "(ブロック鍵の署名は {signed} まで、その後は検証ノードの投票)。"
+        ),
+        (
+            "Block {height} has the wrong kind of proof: the block key signs up to {signed}, "
+            "then validators vote."
+        ),
+    ),
+    "block-replaced": (
+        "ブロック {height} は、検証ノードが引き継いだものではありません。",
+        "Block {height} is not the one that the validators continued.",
+    ),
+    "validators": (
+        "高さ {height} の投票者は、信頼する検証ノードから引き継がれた組ではありません。",
+        "Those who voted at height {height} are not the validators that the trusted ones handed over to.",
+    ),
+    "vote": (
+        "高さ {height} の {number} 番目の検証ノードの票が、このブロックへの票ではありません。",
+        "The vote of validator {number} at height {height} is not a vote for this block.",
+    ),
+    "few-votes": (
+        "高さ {height} のブロックへの票は検証ノード {of} のうち {count} で、議決権の3分の2を超えません。",
+        (
+            "Of {of} validators {count} voted for the block at height {height}: "
+            "not more than two thirds of the power."
+        ),
+    ),
     "record-not-in-block": (
         "ログの状態が、ブロックの状態ルートに含まれていません。",
         "The block's state root does not cover this record of the log.",
@@ -181,6 +210,16 @@ NOT_CHECKED: dict[str, Sentence] = {
             "rests on it too."
         ),
     ),
+    "votes": (
+        (
+            "検証ノードの投票(信頼する genesis.json が与えられていないため)。"
+            "PCの失効が隠されていないことも、これにかかっています。"
+        ),
+        (
+            "The validators' votes, as no genesis.json was given to trust; that no revocation was left out "
+            "rests on them too."
+        ),
+    ),
     "outsiders": (
         "第三者による裏付け。証人の連署がないため、ログの運営者自身の署名だけで成り立っています。",
         "What outsiders say: no witness cosigned, so all rests on the signatures of the log's own operator.",
@@ -233,6 +272,7 @@ REMARKS: dict[str, Sentence] = {
 LEVELS: dict[str, Sentence] = {
     "self-consistent": ("自己証明のみ", "self-consistent only"),
     "vouched": ("第三者 {count} 者が裏付け", "vouched for by outsiders: {count}"),
+    "voted": ("検証ノード {of} のうち {votes} が裏付け", "vouched for by {votes} of {of} validators"),
 }
 
 

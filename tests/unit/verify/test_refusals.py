@@ -60,7 +60,7 @@ def test_first_block_after_another_genesis(tiny: TinyLog) -> None:
     block = tiny.block(tiny.log_records(), height=1)
     contents.content = contents.content._replace(block=block)
     assert code(tiny, contents) == ("other-chain", 4)
-    block = tiny.block(tiny.log_records(), height=1, previous=parse_genesis(tiny.genesis()).hash)
+    block = tiny.block(tiny.log_records(), height=1, previous=parse_genesis(tiny.genesis()).beginning)
     contents.content = contents.content._replace(block=block)
     assert tiny.judge(contents).block.height == 1
 

@@ -12,6 +12,8 @@ from securepc.ledger import fsck
 from securepc.ledger.abci import settings
 from securepc.ledger.abci.app import Application
 from securepc.ledger.abci.server import Server
+from securepc.ledger.votes.keeper import Keeper
+from securepc.ledger.votes.rpc import Rpc
 
 _log = logging.getLogger(__name__)
 _LOOK = 0.2
@@ -42,6 +44,8 @@ class Node:
         server = Server(self._folder / settings.SOCKET, application)
         scrub = threading.Thread(target=self._scrub, args=(server,), name="scrub", daemon=True)
         scrub.start()
+        keeper = Keeper(self._folder / "chain.sqlite", Rpc(settings.rpc_address(self._folder / "comet")))
+        keeper.start()
         command = [self._program, "node", "--home", str(self._folder / "comet")]
         comet = subprocess.Popen(command)  # noqa: S603 - a program that the operator named
         try:
@@ -54,6 +58,7 @@ class Node:
                     return False
             return True
         finally:
+            keeper.close()
             comet.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 comet.wait(_GRACE)

@@ -9,18 +9,23 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from securepc.ledger.genesis import Genesis
-from securepc.wire.signed.documents import b64encode
+from securepc.wire.signed import votes
+from securepc.wire.signed.documents import b64decode, b64encode
 
 BLOCK_BYTES = 4 * 1024 * 1024
 TX_BYTES = 1024 * 1024
 RPC_BYTES = 2 * 1024 * 1024
 """A transaction of 576 KiB in base64, in JSON."""
 SOCKET = "abci.sock"
+POWER = 10
+"""Of each validator: they weigh the same."""
+KEY_TYPE = "tendermint/PubKeyEd25519"
 
 
 class Failed(Exception):
@@ -41,6 +46,11 @@ class Validator(NamedTuple):
     node_id: str
     address: str
     key: dict[str, Any]
+
+    @property
+    def public(self) -> bytes:
+        """The Ed25519 public key that it votes with."""
+        return b64decode(self.key["value"], 32)
 
 
 def run(program: str, home: Path, *arguments: str) -> str:
@@ -69,18 +79,16 @@ def create_keys(program: str, home: Path, name: str, host: str, ports: Ports) ->
     return Validator(name, node_id, f"{host}:{ports.p2p}", key)
 
 
-def chain_id(genesis: Genesis) -> str:
-    """CometBFT's name for one of our chains."""
-    return f"securepc-{genesis.chain.hex()}"
+def genesis_json(genesis: Genesis, names: Mapping[bytes, str], begin: int | None = None) -> bytes:
+    """CometBFT's genesis.json: our genesis inside, and its validators, whose names go by their public keys.
 
-
-def genesis_json(genesis: Genesis, validators: Sequence[Validator], *, power: int = 10) -> bytes:
-    """CometBFT's genesis.json: our genesis inside, and the validators with equal power."""
-    seconds, micros = divmod(genesis.created, 1_000_000)
+    `begin`: the time of the first block, microseconds since 1970 UTC; the genesis' own unless given.
+    """
+    seconds, micros = divmod(genesis.created if begin is None else begin, 1_000_000)
     value = {
         "genesis_time": _rfc3339(seconds, micros),
-        "chain_id": chain_id(genesis),
-        "initial_height": "1",
+        "chain_id": votes.chain_id(genesis.chain),
+        "initial_height": str(genesis.signed + 1),
         "consensus_params": {
             "block": {"max_bytes": str(BLOCK_BYTES), "max_gas": "-1"},
             "evidence": {
@@ -93,12 +101,25 @@ def genesis_json(genesis: Genesis, validators: Sequence[Validator], *, power: in
             "abci": {"vote_extensions_enable_height": "0"},
         },
         "validators": [
-            {"address": "", "pub_key": one.key, "power": str(power), "name": one.name} for one in validators
+            {
+                "address": "",
+                "pub_key": {"type": KEY_TYPE, "value": b64encode(one.key)},
+                "power": str(one.power),
+                "name": names.get(one.key, ""),
+            }
+            for one in genesis.validators
         ],
         "app_hash": "",
         "app_state": {"genesis": b64encode(genesis.encode())},
     }
     return json.dumps(value, indent=1).encode("utf-8")
+
+
+def rpc_address(home: Path) -> str:
+    """Where the node of a folder answers, for programs of this machine."""
+    with (home / "config" / "config.toml").open("rb") as file:
+        address = str(tomllib.load(file)["rpc"]["laddr"])
+    return address.replace("tcp://", "http://", 1).replace("//0.0.0.0:", "//127.0.0.1:")
 
 
 def settle(home: Path, socket: Path, host: str, ports: Ports, peers: Sequence[Validator]) -> None:

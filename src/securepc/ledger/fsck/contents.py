@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from securepc.ledger import checkpoint
 from securepc.ledger.checkpoint import Checkpoint
 from securepc.ledger.fsck.report import Report
+from securepc.ledger.genesis import Genesis
 from securepc.ledger.keys import KeyStore
 from securepc.ledger.state import LogState, RedactionRecord, State, retention
 from securepc.ledger.store import is_batch, queries
@@ -30,7 +31,7 @@ class Contents:
     ) -> None:
         self._db = db
         self._report = report
-        self.voted = False
+        self.genesis: Genesis | None = None
         self._rows = {row.log: row for row in logs.values()}
         self._log_keys = log_keys
         self._keys = keys
@@ -40,9 +41,12 @@ class Contents:
         self._keyless: list[tuple[bytes, int, bytes]] = []
         self._batches = 0
 
-    def _signed(self, key: bytes, text: str, signature: bytes) -> bool:
+    def _signed(self, height: int, key: bytes, text: str, signature: bytes) -> bool:
         """Where validators vote, a checkpoint is signed when somebody asks for it, and zeros are stored."""
-        return not any(signature) if self.voted else signatures.verify(key, text.encode(), signature)
+        assert self.genesis is not None
+        if self.genesis.is_signed(height):
+            return signatures.verify(key, text.encode(), signature)
+        return not any(signature)
 
     def leaf(self, place: int, leaf: bytes, body: bytes | None) -> None:
         """A leaf with its body, before the rules judge them: that a body may be missing is judged last."""
@@ -72,7 +76,7 @@ class Contents:
             self._report.expect(found[0], height, where, "checkpoint", "height")
             self._report.expect(found[1], shift, where, "checkpoint", "shift")
             text = Checkpoint(checkpoint.origin_of(log.log), log.size, log.frontier.root()).text
-            if not isinstance(found[2], bytes) or not self._signed(row.key, text, found[2]):
+            if not isinstance(found[2], bytes) or not self._signed(height, row.key, text, found[2]):
                 self._report.wrong(where, "signature")
         self._grow(log, row.no)
         for (device, epoch), (index, leaf) in log.recent.items():

@@ -74,9 +74,9 @@ class Replay:
         genesis = self._genesis(trusted)
         if genesis is None:
             return
-        head, time = genesis.hash, genesis.created
+        head, time = genesis.beginning, genesis.created
         total = queries.height(self._db)
-        self._contents.voted = genesis.voted
+        self._contents.genesis = genesis
         for height in self._heights(genesis, total):
             try:
                 header = self._block(height, genesis, head, time)
@@ -91,6 +91,8 @@ class Replay:
             row = queries.block(self._db, height)
             assert row is not None
             head, time = blocks.message_hash(row), header.time
+            if genesis.continues is not None and height == genesis.signed:
+                self._report.expect(head, genesis.continues.head, f"block {height}", "head")
             self._report.blocks += 1
             self._progress(height, total)
         self._contents.finish(self._state, head, self._place)
@@ -99,8 +101,9 @@ class Replay:
         """Every height; where validators vote, the store has only the blocks with transactions in them."""
         if not genesis.voted:
             return range(1, total + 1)
-        rows = self._db.execute("SELECT height FROM blocks ORDER BY height").fetchall()
-        return [int(height) for (height,) in rows]
+        sql = "SELECT height FROM blocks WHERE height > ? ORDER BY height"
+        rows = self._db.execute(sql, (genesis.signed,)).fetchall()
+        return [*range(1, genesis.signed + 1), *(int(height) for (height,) in rows)]
 
     def _genesis(self, trusted: Genesis | None) -> Genesis | None:
         try:
@@ -121,7 +124,7 @@ class Replay:
             raise Broken("block-missing")
         first, layout, leaf = row
         where = f"block {height}"
-        header = self._header(leaf, genesis)
+        header = self._header(leaf, height, genesis)
         self._report.expect(header.chain, genesis.chain, where, "chain")
         self._report.expect(header.height, height, where, "height")
         self._report.expect(header.previous, previous, where, "previous")
@@ -136,11 +139,11 @@ class Replay:
         self._apply(transactions, header)
         return header
 
-    def _header(self, leaf: object, genesis: Genesis) -> BlockHeader:
+    def _header(self, leaf: object, height: int, genesis: Genesis) -> BlockHeader:
         if not isinstance(leaf, bytes):
             raise Broken("block", "not a blob")
         try:
-            check = _unsigned if genesis.voted else signatures.verify
+            check = signatures.verify if genesis.is_signed(height) else _unsigned
             return blocks.parse(leaves.body_of(leaf, blocks.KIND, genesis.key, check))
         except Malformed as error:
             raise Broken("block", str(error)) from None

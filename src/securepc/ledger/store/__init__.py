@@ -46,7 +46,7 @@ def create_store(path: Path, genesis: Genesis) -> None:
     Raises:
         FileExistsError: there is one already.
     """
-    schema.create(path, {"genesis": genesis.encode(), "head": genesis.hash})
+    schema.create(path, {"genesis": genesis.encode(), "head": genesis.beginning})
 
 
 def open_store(path: Path, *, floor: int = FLOOR) -> Store:
@@ -192,7 +192,7 @@ class Store:
             if (row.root, row.registry) != (log.frontier.root(), log.registry.root()):
                 raise StoreDamaged(f"the roots of log {row.log.hex()} are not those of its tree and registry")
         if self.height == 0:
-            if self.head != self.genesis.hash or self.state.logs():
+            if self.head != self.genesis.beginning or self.state.logs():
                 raise StoreDamaged("an empty chain with a head or logs")
             return
         leaf = queries.block(self._db, self.height)

@@ -47,6 +47,12 @@ def height(db: sqlite3.Connection) -> int:
     return row[0] or 0
 
 
+def heights(db: sqlite3.Connection, above: int, limit: int) -> list[int]:
+    """The next heights above one at which there are blocks."""
+    rows = db.execute("SELECT height FROM blocks WHERE height > ? ORDER BY height LIMIT ?", (above, limit))
+    return [row[0] for row in rows]
+
+
 def block(db: sqlite3.Connection, at: int) -> bytes | None:
     """The signed leaf of a block."""
     if not 0 < at < MAX_SIZE:

@@ -11,16 +11,19 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from securepc.wire.signed import batch as headers
-from securepc.wire.signed import canonical, documents
+from securepc.wire.signed import canonical, documents, votes
 from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.documents import b64decode, b64encode
 from securepc.wire.signed.pack import MAX_EVIDENCE, MAX_LINE
+from securepc.wire.signed.votes import Voted
 
-FORMAT = "securepc/evidence/v1"
+FORMAT, FORMAT_VOTED = "securepc/evidence/v1", "securepc/evidence/v2"
 MAX_PATH = 63
 MAX_RECORD = 2_000
 MAX_LEAVES = 10_000
 MAX_DEVICES = 10_000
+MAX_SETS = 256
+"""Of validators, one after the other."""
 
 ProofsOf = Callable[[Sequence[bytes], Sequence[int]], list[list[bytes]]]
 """(leaf hashes, indexes) → inclusion paths: `ledger.merkle.paths`, handed in as `wire` imports nothing."""
@@ -63,11 +66,14 @@ class Evidence(NamedTuple):
 
     claim: Range | None
     log: bytes
-    block: bytes  # the signed block leaf whose state root covers `record`
+    block: bytes  # the signed block leaf whose state root covers `record`; empty where there are votes
     record: Placed  # the log's record under that state root
     registrars: tuple[Proven, ...]  # the log leaf, then registrar leaves: who may register devices
     devices: tuple[Device, ...]
     redactions: tuple[Proven, ...] = ()
+    # Where validators order blocks: each header that hands over to another set of them, by rising height,
+    # and last the one whose `app_hash` covers `record`.
+    votes: tuple[Voted, ...] = ()
 
 
 class Disclosed(NamedTuple):
@@ -126,10 +132,9 @@ def encode(evidence: Evidence) -> bytes:
         claim = {"type": "range", "device": device.hex(), "first": first, "last": last}
     data = canonical.encode(
         {
-            "format": FORMAT,
             "claim": claim,
             "log": evidence.log.hex(),
-            "block": b64encode(evidence.block),
+            **_write_block(evidence),
             "record": _placed(evidence.record),
             "registrars": [_proven(leaf) for leaf in evidence.registrars],
             "devices": [
@@ -150,14 +155,16 @@ def decode(data: bytes) -> Evidence:
         Malformed: any other spelling than `encode` gives.
     """
     value = canonical.decode(data, limit=MAX_EVIDENCE)
-    if not isinstance(value, dict) or value.get("format") != FORMAT:
-        raise Malformed(f"evidence.json is not of the format {FORMAT}")
-    if not _EVIDENCE(value):
+    known = value.get("format") if isinstance(value, dict) else None
+    if not isinstance(known, str) or known not in _FORMATS:
+        raise Malformed(f"evidence.json is not of the format {FORMAT} or {FORMAT_VOTED}")
+    if not _FORMATS[known](value):
         raise Malformed("evidence.json: a field is missing, unknown or not what it should be")
     return Evidence(
         claim=_read_claim(value["claim"]),
         log=bytes.fromhex(value["log"]),
-        block=b64decode(value["block"]),
+        block=b64decode(value.get("block", "")),
+        votes=_read_votes(value.get("votes")),
         record=_read_placed(value["record"]),
         registrars=_read_leaves(value["registrars"], "registrars"),
         devices=tuple(
@@ -256,18 +263,19 @@ _RANGE = documents.record(
         "last": documents.integer,
     }
 )
-_EVIDENCE = documents.record(
-    {
-        "format": lambda v: v == FORMAT,
-        "claim": lambda v: v == {"type": "selection"} or _RANGE(v),
-        "log": documents.handle,
-        "block": _base64,
-        "record": _PLACED,
-        "registrars": _LEAVES,
-        "devices": documents.array(documents.record({"record": _PLACED, "leaves": _LEAVES}), MAX_DEVICES),
-        "redactions": _LEAVES,
-    }
-)
+_COMMON = {
+    "format": documents.text(40),
+    "claim": lambda v: v == {"type": "selection"} or _RANGE(v),
+    "log": documents.handle,
+    "record": _PLACED,
+    "registrars": _LEAVES,
+    "devices": documents.array(documents.record({"record": _PLACED, "leaves": _LEAVES}), MAX_DEVICES),
+    "redactions": _LEAVES,
+}
+_FORMATS = {
+    FORMAT: documents.record({**_COMMON, "block": _base64}),
+    FORMAT_VOTED: documents.record({**_COMMON, "votes": documents.array(votes.VOTED, MAX_SETS)}),
+}
 _RAW = documents.record({"raw": _base64})
 
 
@@ -289,6 +297,26 @@ _PART = documents.record(
         "entries": documents.array(lambda v: _OPEN(v) or _GONE(v), headers.MAX_ENTRIES),
     }
 )
+
+
+def _write_block(evidence: Evidence) -> dict[str, Any]:
+    if not evidence.votes:
+        return {"format": FORMAT, "block": b64encode(evidence.block)}
+    if evidence.block:
+        raise Malformed("evidence.json: a signed block and votes")
+    return {"format": FORMAT_VOTED, "votes": [votes.write(voted) for voted in evidence.votes]}
+
+
+def _read_votes(values: list[Any] | None) -> tuple[Voted, ...]:
+    if values is None:
+        return ()
+    found = tuple(map(votes.read, values))
+    headers = [voted.header for voted in found]
+    if not found or any(a.height >= b.height for a, b in pairwise(headers)):
+        raise Malformed("evidence.json: votes are none, or not in rising order")
+    if any(header.validators == header.next_validators for header in headers[:-1]):
+        raise Malformed("evidence.json: votes on a block that hands over to nobody")
+    return found
 
 
 def _read_claim(value: dict[str, Any]) -> Range | None:
