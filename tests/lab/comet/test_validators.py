@@ -13,7 +13,7 @@ from pathlib import Path
 import go_tools
 import pytest
 from ledger_world import Device
-from validators import Testnet, eventually
+from validators import Testnet, eventually, results
 
 from securepc.ledger import fsck
 from securepc.ledger.chain import Committed
@@ -59,6 +59,62 @@ def test_what_one_node_takes_all_have(net: Testnet) -> None:
     for node in net.nodes:
         eventually(lambda node=node: node.reader().size(agency.log) == size)
     assert all(len(found) == 1 for found in net.roots().values())
+
+
+def test_neighbours_that_are_a_block_behind_do_not_lose_what_they_hear_of_early(
+    program: Path, tmp_path: Path
+) -> None:
+    """They hear of a batch before they have carried out the block that it builds on, and only once."""
+    late = ("late_node.py", "1.5")
+    with Testnet(tmp_path / "net", program, scripts={1: late, 2: late, 3: late}) as net:
+        sequencer = net.sequencer()
+        try:
+            agency = net.agency(sequencer)
+            device = Device(agency)
+            sequencer.submit(agency.tx(device.registration())).result(30)
+            for _ in range(10):
+                sequencer.submit(agency.tx(device.seal())).result(30)
+        finally:
+            sequencer.close()
+
+
+def test_what_the_neighbours_missed_reaches_them_in_another_spelling(program: Path, tmp_path: Path) -> None:
+    deaf = ("deaf_node.py",)
+    with Testnet(tmp_path / "net", program, scripts={1: deaf, 2: deaf, 3: deaf}) as net:
+        sequencer = net.sequencer()
+        try:
+            agency = net.agency(sequencer)
+            device = Device(agency)
+            sequencer.submit(agency.tx(device.registration())).result(60)
+            for _ in range(3):
+                sequencer.submit(agency.tx(device.seal())).result(60)
+        finally:
+            sequencer.close()
+
+
+def test_batches_that_follow_each_other_may_all_be_on_their_way(net: Testnet) -> None:
+    sequencer = net.sequencer()
+    try:
+        agency = net.agency(sequencer)
+        device = Device(agency)
+        transactions = [agency.tx(device.registration())]
+        transactions += [agency.tx(device.seal(), device.seal()) for _ in range(20)]
+        placed = results([sequencer.submit(data) for data in transactions])
+        assert [index for one in placed for index in one.indexes] == list(range(1, 42))
+        # The same again, at once: in part in the ledger, in part on its way.
+        more = [device.seal() for _ in range(4)]
+        longer = [sequencer.submit(agency.tx(*more[:count])) for count in (2, 3, 4)]
+        assert [one.indexes for one in results(longer)] == [(42, 43), (42, 43, 44), (42, 43, 44, 45)]
+        missing = device.seal()
+        begin = time.monotonic()
+        with pytest.raises(Refused, match="gap") as refused:
+            sequencer.submit(agency.tx(device.seal())).result(30)
+        assert refused.value.expected is not None
+        assert refused.value.expected.epoch == 45
+        print(f"a gap is refused after {time.monotonic() - begin:.2f} s")
+        assert sequencer.submit(agency.tx(missing)).result(60).indexes == (46,)
+    finally:
+        sequencer.close()
 
 
 class Load:

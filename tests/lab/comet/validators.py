@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,12 @@ class Node:
 
     def __init__(self, home: Path, rpc: str, program: Path) -> None:
         self.home, self.rpc, self._program = home, rpc, program
+        self.script: tuple[str, ...] = ("-m", "securepc")
+        """What runs in the place of our program, for nodes that are to be late or to cheat."""
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "securepc", "node", "run", "--home", str(self.home)]
+        command = [sys.executable, *self.script, "node", "run", "--home", str(self.home)]
         log = (self.home / "log").open("ab")
         self.process = subprocess.Popen(
             [*command, "--cometbft", str(self._program)], stdout=log, stderr=log, start_new_session=True
@@ -79,7 +81,13 @@ class Testnet:
 
     __test__ = False
 
-    def __init__(self, folder: Path, program: Path, count: int = 4) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        program: Path,
+        count: int = 4,
+        scripts: Mapping[int, tuple[str, ...]] | None = None,
+    ) -> None:
         command = [sys.executable, "-m", "securepc", "node", "testnet", str(folder), "--json"]
         more = ["--validators", str(count), "--port", str(free_ports(2 * count)), "--cometbft", str(program)]
         made = json.loads(subprocess.check_output([*command, *more]))
@@ -88,6 +96,8 @@ class Testnet:
         self.nodes = [
             Node(Path(home), rpc, program) for home, rpc in zip(made["homes"], made["rpc"], strict=True)
         ]
+        for number, script in (scripts or {}).items():
+            self.nodes[number].script = (str(Path(__file__).with_name(script[0])), *script[1:])
         self.authority = SigningKey(bytes.fromhex((folder / "authority.key").read_text().strip()))
 
     def __enter__(self) -> Testnet:

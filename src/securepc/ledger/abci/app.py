@@ -17,6 +17,7 @@ from securepc.ledger import block
 from securepc.ledger.abci import abci_pb2 as pb
 from securepc.ledger.abci.judge import Judge, acceptable
 from securepc.ledger.abci.nobody import Nobody
+from securepc.ledger.abci.pool import Held, Pool
 from securepc.ledger.genesis import Genesis, parse
 from securepc.ledger.state import Refused
 from securepc.ledger.state.refused import SENTENCES
@@ -27,7 +28,10 @@ from securepc.wire.signed.documents import b64decode
 _log = logging.getLogger(__name__)
 CODES = {name: number for number, name in enumerate(sorted(SENTENCES), 1)}
 """Refusals as ABCI's result codes; 0 is none. Appended to, never renumbered, while a chain lives."""
-UNKNOWN = 999
+UNKNOWN, LATER = 999, 998
+"""A refusal without a number; and no refusal: to be asked about again after the next block."""
+NEW, AGAIN = 0, 1
+"""Kinds of CheckTx."""
 ACCEPT, REJECT = 1, 2
 
 
@@ -39,6 +43,7 @@ class Application:
         self._path = path
         self._on_block = on_block
         self._store: Store | None = open_store(path) if path.exists() else None
+        self._pool: Pool | None = Pool(self._store) if self._store else None
         self._pending: block.Block | None = None
         self._signers = Nobody()
 
@@ -52,6 +57,12 @@ class Application:
         """The store; there is one after the chain was begun."""
         assert self._store is not None, "the chain has begun"
         return self._store
+
+    @property
+    def pool(self) -> Pool:
+        """What waits here; there is one after the chain was begun."""
+        assert self._pool is not None, "the chain has begun"
+        return self._pool
 
     def info(self) -> pb.InfoAnswer:
         """Where the application stands. Blocks without transactions are not kept: CometBFT replays them."""
@@ -72,17 +83,18 @@ class Application:
         if self._store is None:
             create_store(self._path, genesis)
             self._store = open_store(self._path)
+            self._pool = Pool(self._store)
         if self.store.genesis != genesis or self.store.height:
             raise StoreError("the store is of another chain, or not empty")
         return pb.InitChainAnswer(app_hash=self.store.state.root())
 
     def check_tx(self, asked: pb.CheckTx) -> pb.TxResult:
-        """Whether a transaction may wait for a block."""
+        """Whether a transaction may wait for a block, or may go on waiting."""
         try:
-            self._judge(self.store.time + 1).take(asked.tx)
+            held = self.pool.take_again(asked.tx) if asked.type == AGAIN else self.pool.take(asked.tx)
         except Refused as refused:
             return pb.TxResult(code=CODES.get(refused.code, UNKNOWN), log=_said(refused))
-        return pb.TxResult()
+        return pb.TxResult(code=LATER if held is Held.LATER else 0)
 
     def prepare_proposal(self, asked: pb.PrepareProposal) -> pb.Transactions:
         """A block of what waits: in order, and nothing that the rules refuse."""
@@ -125,13 +137,28 @@ class Application:
             self.store.write(self._pending)
             self._pending = None
             self._on_block(self.store.height)
+        self.pool.next_block()
         return pb.CommitAnswer()
 
     def query(self, asked: pb.Query) -> pb.QueryAnswer:
-        """`/root`: the state root as of the last block; for people who look, nothing of ours asks."""
-        if asked.path != "/root" or self._store is None:
-            return pb.QueryAnswer(code=1, log="unknown")
-        return pb.QueryAnswer(value=self.store.state.root(), height=self.store.height)
+        """`/expect`: a transaction of this SHA-256 comes from the sequencer beside us; the answer is 01 if it
+        waits here already, 00 if not. `/judge`: what the rules say of a transaction now. `/root`: the state
+        root as of the last block, for people who look."""
+        if self._store is None:
+            return pb.QueryAnswer(code=1, log="the chain has not begun")
+        match asked.path:
+            case "/expect" if len(asked.data) == 32:
+                return pb.QueryAnswer(value=bytes([self.pool.expect(asked.data)]), height=self.store.height)
+            case "/judge":
+                try:
+                    self.pool.judge(asked.data)
+                except Refused as refused:
+                    return pb.QueryAnswer(code=CODES.get(refused.code, UNKNOWN), log=_said(refused))
+                return pb.QueryAnswer(height=self.store.height)
+            case "/root":
+                return pb.QueryAnswer(value=self.store.state.root(), height=self.store.height)
+            case _:
+                return pb.QueryAnswer(code=1, log="unknown")
 
     def _carry_out(self, judge: Judge, data: bytes) -> pb.TxResult:
         try:

@@ -9,11 +9,14 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from securepc.ledger import charter
+from securepc.ledger.abci import again
 from securepc.ledger.state import Refused, State
 from securepc.wire.signed import block as blocks
 from securepc.wire.signed import leaf as leaves
 from securepc.wire.signed.block import Item, Transaction
 from securepc.wire.signed.canonical import Malformed
+
+_ROUNDS = 8
 
 
 class Judged(NamedTuple):
@@ -35,21 +38,29 @@ class Judge:
         self.taken: list[Judged] = []
 
     def take(self, encoded: bytes) -> None:
-        """Put one on the state.
+        """Put one into the block that is being made, in the order of the logs.
+
+        Raises:
+            Refused: not acceptable here; nothing has changed.
+        """
+        log = _parse(encoded).log
+        if log < self._last:
+            raise Refused("malformed", "not in the order of the logs")
+        self.taken.append(self.put(encoded, self._time))
+        self._last = log
+
+    def put(self, encoded: bytes, time: int) -> Judged:
+        """Put one on the state at a time.
 
         Raises:
             Refused: not acceptable here; nothing has changed.
         """
         try:
-            transaction = blocks.parse_transaction(encoded)
-            if transaction.log < self._last:
-                raise Refused("malformed", "not in the order of the logs")
-            plain, opened = self._without_charter(transaction)
+            plain, opened = self._without_charter(_parse(encoded))
         except Malformed as error:
             raise Refused("malformed", str(error)) from None
-        self.state.apply(plain, self._time)
-        self._last = transaction.log
-        self.taken.append(Judged(plain, opened))
+        self.state.apply(plain, time)
+        return Judged(plain, opened)
 
     def _without_charter(self, transaction: Transaction) -> tuple[Transaction, bytes | None]:
         first = transaction.items[0]
@@ -59,31 +70,49 @@ class Judge:
         return Transaction(transaction.log, [Item(first.leaf, b""), *transaction.items[1:]]), key
 
 
-def in_order(encoded: Iterable[bytes]) -> list[bytes]:
+def _parse(encoded: bytes) -> Transaction:
+    try:
+        return blocks.parse_transaction(again.plain(encoded))
+    except Malformed as error:
+        raise Refused("malformed", str(error)) from None
+
+
+def by_log(encoded: Iterable[bytes]) -> list[list[bytes]]:
     """Transactions in the order in which a block has them: by log, and within a log as they came."""
-    parsed: list[tuple[bytes, int, bytes]] = []
-    for number, data in enumerate(encoded):
+    found: dict[bytes, list[bytes]] = {}
+    for data in encoded:
         try:
-            parsed.append((blocks.parse_transaction(data).log, number, data))
-        except Malformed:
+            found.setdefault(_parse(data).log, []).append(data)
+        except Refused:
             continue
-    return [data for _, _, data in sorted(parsed)]
+    return [found[log] for log in sorted(found)]
 
 
 def acceptable(judge: Judge, encoded: Sequence[bytes], limit: int) -> list[bytes]:
-    """The transactions that can follow each other in a block of at most `limit` bytes in protobuf."""
+    """The transactions that can follow each other in a block of at most `limit` bytes in protobuf.
+
+    Those of a log may have come here by several ways, one before what it builds on: what is refused is
+    tried again after the others, a few times.
+    """
     chosen: list[bytes] = []
     size = 0
-    for data in in_order(encoded):
-        cost = len(data) + _overhead(len(data))
-        if size + cost > limit:
-            continue
-        try:
-            judge.take(data)
-        except Refused:
-            continue
-        chosen.append(data)
-        size += cost
+    for left in by_log(encoded):
+        for _ in range(_ROUNDS):
+            refused = []
+            for data in left:
+                cost = len(data) + _overhead(len(data))
+                if size + cost > limit:
+                    continue
+                try:
+                    judge.take(data)
+                except Refused:
+                    refused.append(data)
+                    continue
+                chosen.append(data)
+                size += cost
+            if len(refused) in (0, len(left)):
+                break
+            left = refused
     return chosen
 
 

@@ -1,33 +1,30 @@
 """The sequencer of a chain with several validators: hand a transaction to our own node, see it in its store.
 
-1. CometBFT takes the transaction for its pool; what the rules refuse now is answered at once.
+1. One thread hands transactions in, in the order in which they came, so that each may build on those before
+   it that are in no block yet. What the rules refuse is answered at once.
 2. Validators agree on a block; the node's application writes it to the store beside it.
-3. Here, a new block is read from that store, and whoever handed one of its transactions in is answered.
+3. Another thread sees the new block in that store and answers whoever handed one of its transactions in.
 
-What is neither refused nor in a block is asked about again: it may have been refused since, or lost with a
-node that died. Sending the same bytes again is always safe.
+What is neither refused nor in a block is handed in again: it may have been lost with a node that died, or
+other validators may not have heard of it. Sending the same bytes again is always safe.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
-import http.client
-import json
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 
+from securepc.ledger.abci import again
 from securepc.ledger.chain import Committed
 from securepc.ledger.log import LogReader
+from securepc.ledger.sequencer.rpc import Answer, Validator
 from securepc.ledger.state import Refused
-from securepc.ledger.state.refused import SENTENCES, Expected
 from securepc.ledger.store import StoreError
 from securepc.wire.signed import batch as headers
 from securepc.wire.signed import block as blocks
@@ -38,19 +35,32 @@ _log = logging.getLogger(__name__)
 POLL = 0.05
 """Seconds between two looks at the node's store."""
 AGAIN = 5.0
-"""Seconds after which a transaction that is in no block is handed in again."""
+"""Seconds after which a transaction that is in no block is handed in again; each time after twice as long."""
 PATIENCE = 60.0
 """Seconds after which whoever waits is told that the validators do not agree on blocks now."""
-_MAX_ANSWER = 4 * 1024 * 1024
+LAST = 5.0
+"""Seconds that closing waits for what was handed in."""
+_PAUSE = 0.5
+_BACK = 4_096
+"""How many of a log's last leaves may hold a document that was handed in before."""
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class _Waiting:
+    """A transaction on its way; `known` has the places of leading batches that are in the ledger already."""
+
     data: bytes
     transaction: Transaction
     future: Future[Committed]
     since: float
-    asked: float
+    due: float
+    pause: float = AGAIN
+    overdue: bool = False
+    later: bool = False
+    seen: int | None = None
+    """The log's size up to which it was looked for, where it is no batch."""
+    known: tuple[int, ...] = field(default=())
+    queued: bool = True
 
 
 class CometSequencer:
@@ -58,16 +68,23 @@ class CometSequencer:
 
     def __init__(self, rpc: str, reader: LogReader, *, on_block: Callable[[int], None] | None = None) -> None:
         """`on_block` is called with the height after each block, on a thread of its own."""
-        self._rpc = urlsplit(rpc)
+        self._node = Validator(rpc)
         self._reader = reader
         self._on_block = on_block
         self._lock = threading.Condition()
-        self._waiting: dict[bytes, _Waiting] = {}
+        self._finding = threading.RLock()
+        """Held while a transaction is looked for, and while it is shortened."""
+        self._waiting: dict[int, _Waiting] = {}
+        """In the order in which they came."""
+        self._queue: deque[_Waiting] = deque()
         self._closed = False
         self._height = reader.height()
-        self._pool = ThreadPoolExecutor(16, thread_name_prefix="comet")
-        self._thread = threading.Thread(target=self._watch, name="sequencer", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=target, name=name, daemon=True)
+            for name, target in (("sequencer", self._watch), ("handing-in", self._hand_in))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, transaction: bytes) -> Future[Committed]:
         """See `Sequencer.submit`."""
@@ -78,186 +95,196 @@ class CometSequencer:
             future.set_exception(Refused("malformed", str(error)))
             return future
         now = time.monotonic()
-        waiting = _Waiting(transaction, parsed, future, now, now)
+        one = _Waiting(transaction, parsed, future, now, now + AGAIN)
         with self._lock:
             if self._closed:
                 raise RuntimeError("the sequencer is closed")
-        self._pool.submit(self._hand_in, waiting)
+            # Before it is handed in: the block may be there before the answer is.
+            self._waiting[id(one)] = one
+            self._queue.append(one)
+            self._lock.notify_all()
         return future
 
     def close(self) -> None:
-        """See `Sequencer.close`: what is in no block by then fails."""
+        """See `Sequencer.close`: what is in no block within seconds fails. May be called twice."""
+        until = time.monotonic() + LAST
+        while self._all() and time.monotonic() < until and not self._closed:
+            time.sleep(POLL)
         with self._lock:
             self._closed = True
-            left, self._waiting = list(self._waiting.values()), {}
             self._lock.notify_all()
-        self._thread.join()
-        self._pool.shutdown(wait=True)
-        for one in left:
-            _fail(one.future, StoreError("the sequencer was closed"))
+        for thread in self._threads:
+            thread.join()
+        for one in self._all():
+            self._fail(one, StoreError("the sequencer was closed"))
 
-    # Handing in.
+    # Handing in, on a thread of its own.
 
-    def _hand_in(self, one: _Waiting) -> None:
-        """Steps 1 and, where it is in the ledger already, 3."""
-        try:
-            with self._lock:
-                # Before it is handed in: the block may be there before the answer is.
-                self._waiting[hashlib.sha256(one.data).digest()] = one
-            self._offer(one)
-        except StoreError as error:
-            _log.warning("handing in: %s", error)  # the node may be starting: `_watch` tries again
-        except Exception as error:
+    def _hand_in(self) -> None:
+        while (one := self._next()) is not None:
+            try:
+                self._offer(one)
+            except StoreError as error:
+                _log.warning("handing in: %s", error)  # the node may be starting
+                with self._lock:
+                    one.queued = True
+                    self._queue.appendleft(one)
+                    self._lock.wait_for(lambda: self._closed, _PAUSE)
+            except Exception as error:
+                _log.exception("handing in")
+                self._fail(one, error)
+
+    def _next(self) -> _Waiting | None:
+        with self._lock:
+            self._lock.wait_for(lambda: self._queue or self._closed)
+            if self._closed:
+                return None
+            one = self._queue.popleft()
+            one.queued = False
+            return one
+
+    def _offer(self, one: _Waiting, *, alone: bool = False) -> None:
+        """Hand one in; where it is refused and not `alone`, once more after those before it: our node may
+        have been killed, and have forgotten what waited there."""
+        if one.future.done():
             self._forget(one)
-            _fail(one.future, error)
-
-    def _offer(self, one: _Waiting) -> None:
-        one.asked = time.monotonic()
-        answer = self._call("broadcast_tx_sync", {"tx": base64.b64encode(one.data).decode("ascii")})
-        if "error" in answer:
-            detail = str(answer["error"].get("data") or answer["error"].get("message"))
-            if "already exists in cache" in detail:
-                self._ask(one)
-                return
-            raise StoreError(f"CometBFT: {detail[:200]}")
-        self._judged(one, answer["result"])
-
-    def _ask(self, one: _Waiting) -> None:
-        """What the application says of a transaction that CometBFT has seen before."""
-        answer = self._call("check_tx", {"tx": base64.b64encode(one.data).decode("ascii")})
-        if "result" in answer:
-            self._judged(one, answer["result"])
-
-    def _judged(self, one: _Waiting, result: dict[str, Any]) -> None:
-        if not result.get("code"):
             return
-        refused, known = _refusal(result)
-        if known:
-            self._resend(one, known)
+        overdue, one.overdue = one.overdue, False
+        one.due, one.pause = time.monotonic() + one.pause, one.pause * (2 if overdue else 1)
+        if self._node.expect(one.data):
+            if overdue:  # others may have missed it
+                with contextlib.suppress(Refused):
+                    self._node.hand_in(again.spell(one.data))
             return
+        try:
+            answer = self._node.hand_in(one.data)
+            if answer is Answer.SEEN and not self._found(one):
+                self._node.judge(one.data)
+        except Refused as refused:
+            self._refused(one, refused, alone)
+            return
+        one.later = answer is Answer.LATER
+
+    def _refused(self, one: _Waiting, refused: Refused, alone: bool) -> None:
         if self._found(one):
             return
-        self._forget(one)
-        _fail(one.future, refused)
-
-    def _resend(self, one: _Waiting, known: tuple[int, ...]) -> None:
-        """Leading batches are in the ledger already: they keep their places, the rest is handed in."""
-        rest = one.transaction.items[len(known) :]
-        self._forget(one)
-        if not rest:
-            self._answer(one, known)
+        if refused.known:
+            self._shorten(one, refused.known)
+            if one.transaction.items:
+                self._offer(one, alone=alone)
             return
-        future = self.submit(blocks.encode_transaction(Transaction(one.transaction.log, rest)))
+        before = [] if alone else self._before(one)
+        if before:
+            for other in before:
+                self._offer(other, alone=True)
+            self._offer(one, alone=True)
+            return
+        if self._node.catching_up():
+            raise StoreError("our validator is catching up with the others")
+        self._fail(one, refused)
 
-        def done(inner: Future[Committed]) -> None:
-            error = inner.exception()
-            if error is not None:
-                _fail(one.future, error)
+    def _before(self, one: _Waiting) -> list[_Waiting]:
+        """What waits for a block of the same log and came before it."""
+        found = []
+        for other in self._all():
+            if other is one:
+                break
+            if other.transaction.log == one.transaction.log:
+                found.append(other)
+        return found
+
+    def _shorten(self, one: _Waiting, known: tuple[int, ...]) -> None:
+        """Leading batches are in the ledger already: they keep their places, the rest is handed in."""
+        with self._finding:
+            one.known += known
+            one.transaction = Transaction(one.transaction.log, one.transaction.items[len(known) :])
+            if one.transaction.items:
+                one.data = blocks.encode_transaction(one.transaction)
             else:
-                self._answer(one, (*known, *inner.result().indexes))
+                self._answer(one, one.known)
 
-        future.add_done_callback(done)
-
-    # Seeing it in a block.
+    # Seeing it in a block, on another thread.
 
     def _watch(self) -> None:
         while True:
             with self._lock:
-                self._lock.wait(POLL)
+                self._lock.wait_for(lambda: self._closed, POLL)
                 if self._closed:
                     return
-                waiting = list(self._waiting.values())
             try:
-                height = self._reader.height()
-                if height > self._height:
-                    for one in waiting:
-                        self._found(one)
-                    self._height = height
-                    if self._on_block is not None:
-                        self._on_block(height)
-                self._again(waiting)
+                self._look()
             except Exception:
                 _log.exception("looking for new blocks")
 
-    def _again(self, waiting: list[_Waiting]) -> None:
+    def _look(self) -> None:
+        # The height first: what comes after this line is in a later block, if in any.
+        height = self._reader.height()
+        new = height > self._height
+        if new:
+            for one in self._all():
+                self._found(one)
+            self._height = height
         now = time.monotonic()
-        for one in waiting:
-            if one.future.done() or now - one.asked < AGAIN:
-                continue
+        for one in self._all():
             if now - one.since > PATIENCE:
-                self._forget(one)
-                _fail(one.future, StoreError("the validators do not agree on blocks now"))
-                continue
-            one.asked = now
-            self._pool.submit(self._hand_in, one)
+                self._fail(one, StoreError("the validators do not agree on blocks now"))
+            elif now > one.due or (new and one.later):
+                one.overdue, one.later = now > one.due, False
+                self._put(one)
+        if new and self._on_block is not None:
+            self._on_block(height)
+
+    def _put(self, one: _Waiting) -> None:
+        with self._lock:
+            if not one.queued:
+                one.queued = True
+                self._queue.append(one)
+                self._lock.notify_all()
 
     def _found(self, one: _Waiting) -> bool:
         """Answer a transaction if all of its leaves are in the ledger."""
-        log = one.transaction.log
-        indexes = []
-        try:
-            for item in one.transaction.items:
-                index = self._place(log, item.leaf)
-                if index is None or self._reader.leaf(log, index) != item.leaf:
-                    return False
-                indexes.append(index)
-        except KeyError:
-            return False
-        self._forget(one)
-        self._answer(one, tuple(indexes))
+        log, places = one.transaction.log, []
+        with self._finding:
+            try:
+                for item in one.transaction.items:
+                    index = self._place(one, item.leaf)
+                    if index is None or self._reader.leaf(log, index) != item.leaf:
+                        return False
+                    places.append(index)
+            except KeyError:
+                return False
+            self._answer(one, (*one.known, *places))
         return True
 
-    def _place(self, log: bytes, leaf: bytes) -> int | None:
+    def _place(self, one: _Waiting, leaf: bytes) -> int | None:
+        log = one.transaction.log
         if leaf.startswith(b"securepc/batch/"):
             header = headers.of_leaf(leaf)
             return self._reader.batch(log, header.device, header.epoch)
         size = self._reader.size(log)
-        for stored in self._reader.leaves(log, max(0, size - 4_096), size):
+        start = max(0, size - _BACK) if one.seen is None else one.seen
+        for stored in self._reader.leaves(log, start, size):
             if stored.leaf == leaf:
                 return stored.index
+        one.seen = size
         return None
+
+    def _all(self) -> list[_Waiting]:
+        with self._lock:
+            return list(self._waiting.values())
 
     def _answer(self, one: _Waiting, indexes: tuple[int, ...]) -> None:
         log = one.transaction.log
         (last,) = self._reader.leaves(log, indexes[-1], indexes[-1] + 1)
-        done = Committed(last.height, log, indexes[0], len(indexes), indexes)
+        self._forget(one)
         with contextlib.suppress(Exception):  # whoever gave up waiting has cancelled it
-            one.future.set_result(done)
+            one.future.set_result(Committed(last.height, log, indexes[0], len(indexes), indexes))
+
+    def _fail(self, one: _Waiting, error: Exception) -> None:
+        self._forget(one)
+        with contextlib.suppress(Exception):
+            one.future.set_exception(error)
 
     def _forget(self, one: _Waiting) -> None:
         with self._lock:
-            self._waiting.pop(hashlib.sha256(one.data).digest(), None)
-
-    def _call(self, method: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters})
-        assert self._rpc.hostname
-        connection = http.client.HTTPConnection(self._rpc.hostname, self._rpc.port, timeout=10)
-        try:
-            connection.request("POST", "/", body, {"Content-Type": "application/json"})
-            answer = json.loads(connection.getresponse().read(_MAX_ANSWER))
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise StoreError(f"our validator does not answer: {type(error).__name__}: {error}") from None
-        finally:
-            connection.close()
-        if not isinstance(answer, dict):
-            raise StoreError("our validator answers something else")
-        return answer
-
-
-def _refusal(result: dict[str, Any]) -> tuple[Refused, tuple[int, ...]]:
-    try:
-        said = json.loads(result.get("log") or "{}")
-        code = said["code"] if said["code"] in SENTENCES else "malformed"
-        wanted = said.get("expected")
-        expected = (
-            Expected(wanted["epoch"], wanted["sequence"], bytes.fromhex(wanted["head"])) if wanted else None
-        )
-        known = tuple(int(index) for index in said.get("known", ()))
-        return Refused(code, str(said.get("detail", "")), expected=expected, known=known), known
-    except (ValueError, KeyError, TypeError):
-        return Refused("malformed", f"code {result.get('code')}"), ()
-
-
-def _fail(future: Future[Committed], error: BaseException) -> None:
-    with contextlib.suppress(Exception):
-        future.set_exception(error)
+            self._waiting.pop(id(one), None)
