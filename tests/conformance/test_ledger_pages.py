@@ -19,6 +19,7 @@ from securepc.ledger.state import Refused, State, records, rules
 from securepc.ledger.state.refused import SENTENCES
 from securepc.ledger.store import schema
 from securepc.wire import keys as signatures
+from securepc.wire import recovery
 from securepc.wire.keys import SigningKey, seal_to
 from securepc.wire.signed import block, documents
 from securepc.wire.signed import leaf as leaves
@@ -154,6 +155,15 @@ def _fields(kind: str) -> set[str]:
     sample |= {"log": (bytes(32), bytes(32), 0), "key": (bytes(16), bytes(32), 0)}
     sample |= {"device": (bytes(16), bytes(32), bytes(32), 0, 0, 0), "hold": (bytes(16), 0, 0, 0)}
     return set(records._TYPES[kind](*sample[kind]).fields())
+
+
+def test_recovery_sheet() -> None:
+    page = examples("keys")
+    key = recovery.RecoveryKey(bytes.fromhex(page["recovery secret"]))
+    assert page["sheet"].split() == key.groups()
+    assert recovery.read(page["sheet"]).secret == key.secret
+    assert page["recovery public"].split() == [key.public.box.hex(), key.public.orders.hex()]
+    assert page["No."] == key.public.name
 
 
 def test_key_store(tmp_path: Path) -> None:

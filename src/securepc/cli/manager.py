@@ -14,13 +14,14 @@ from sqlalchemy import select
 
 from securepc.cli._errors import UserError, say
 from securepc.cli._home import home_option
-from securepc.ledger.keys import KekError, open_keys
-from securepc.ledger.store import StoreError, StoreFull
+from securepc.cli._manager_keys import COMMANDS, make_sheet, sheet_option
+from securepc.cli._manager_trouble import explained
+from securepc.ledger.keys import open_keys
 from securepc.manager import clock, config, serve, setup
 from securepc.manager.app import assemble
 from securepc.manager.config import ConfigError
 from securepc.manager.core import Manager
-from securepc.manager.database import Database, DatabaseFull
+from securepc.manager.database import Database
 from securepc.manager.devices import tokens
 from securepc.manager.devices.model import Agency
 from securepc.manager.home import Home
@@ -33,19 +34,27 @@ def command() -> None:
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
 
+for one in COMMANDS:
+    command.add_command(one)
+
+
 @command.command()
 @home_option
 @click.option("--agency", metavar="NAME", required=True, help="The first customer. 最初の会社名。")
+@sheet_option
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
-def init(home: Path, agency: str, as_json: bool) -> None:
+def init(home: Path, agency: str, recovery_sheet: Path | None, as_json: bool) -> None:
     """Make a server's home. サーバーの保存先を作ります。Running it again changes nothing."""
     os.umask(0o077)
-    with _explained():
+    with explained():
         setup.make_home(home)
         manager = assemble(home)
         try:
             log = setup.add_agency(manager, agency)
             setup.publish_trust(manager)
+            if recovery_sheet is not None:
+                make_sheet(manager.keys, recovery_sheet, agency, replace=False)
+            has_sheet = manager.keys.recovery is not None
         finally:
             manager.close()
     trust = Home(home).trust
@@ -64,6 +73,14 @@ def init(home: Path, agency: str, as_json: bool) -> None:
             "Keep this folder on an encrypted disk: it holds the keys, and plain text for the search.",
         )
     )
+    if not has_sheet:
+        how = f"securepc manager recovery-sheet --home {home} recovery.pdf"
+        click.echo(
+            say(
+                f"復旧キーがまだありません。鍵を失うと記録を取り戻せません。作るには: {how}",
+                f"There is no recovery key yet; without one, lost keys are lost records. To make it: {how}",
+            )
+        )
 
 
 @command.command()
@@ -84,7 +101,7 @@ def run(
     as_json: bool,
 ) -> None:
     """Run the server. サーバーを動かします。"""
-    with _explained():
+    with explained():
         settings = config.load(Home(home).config).server
         listen = serve.Listen(
             host or settings.host, settings.port if port is None else port, tls_cert, tls_key, behind_proxy
@@ -98,7 +115,7 @@ def run(
 @click.option("--login", default=None, help="Whose. 既定: 最初の管理者。")
 def link(home: Path, agency: str | None, login: str | None) -> None:
     """Print a one-time sign-in link. 一度だけ使えるサインイン用のリンクを表示します。"""
-    with _explained():
+    with explained():
         database = _database(home)
         try:
             log = _agency(database, agency).log
@@ -124,7 +141,7 @@ def link(home: Path, agency: str | None, login: str | None) -> None:
 @click.option("--approval", is_flag=True, help="Ask an administrator for each PC. 1台ごとに承認する。")
 def token(home: Path, agency: str | None, label: str, uses: int, days: int, approval: bool) -> None:
     """Print a new enrolment token for PCs. PC登録用のトークンを発行します。"""
-    with _explained():
+    with explained():
         database = _database(home)
         keys = open_keys(Home(home).keys)
         try:
@@ -210,37 +227,3 @@ def _address(home: Path) -> str:
 
 def _print(value: dict[str, Any]) -> None:
     click.echo(json.dumps(value, ensure_ascii=False))
-
-
-class _explained:  # noqa: N801 - reads as a phrase
-    """Turns what a manager can't do into a sentence for the person at the terminal."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        match error:
-            case ConfigError():
-                raise UserError(
-                    f"設定を読めません({error})。先に securepc manager init --agency 会社名 を。",
-                    f"no usable settings ({error}); run securepc manager init --agency NAME first.",
-                ) from None
-            case KekError():
-                raise UserError(
-                    f"鍵を開けません({error})。", f"the keys can't be opened ({error})."
-                ) from None
-            case StoreFull() | DatabaseFull():
-                raise UserError(
-                    f"ディスクの空き容量が足りません({error})。",
-                    f"there is not enough room on the disk ({error}).",
-                ) from None
-            case StoreError():
-                raise UserError(
-                    f"台帳を開けません({error})。別のマネージャーが動いていないか確かめてください。",
-                    f"the ledger can't be opened ({error}); see whether another manager is running.",
-                ) from None
-            case serve.NotSafe():
-                raise UserError(
-                    "ループバック以外では --tls-cert と --tls-key、または --behind-proxy が必要です。",
-                    "to listen beyond loopback, give --tls-cert and --tls-key, or --behind-proxy.",
-                ) from None

@@ -117,6 +117,7 @@ class Manager:
             self.on_close(store.close)
             self.keys = open_keys(self.home.keys)
             self.on_close(self.keys.close)
+            self.keys.tidy()
             self.database = Database(self.home.database)
             self.on_close(self.database.close)
             self.sequencer: Sequencer = SoloSequencer(

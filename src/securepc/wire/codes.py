@@ -66,13 +66,34 @@ def read(text: str, size: int) -> str:
     Raises:
         Mistyped: of another length, another character, or its check character does not fit.
     """
-    letters = [letter for letter in text.upper() if letter not in " -–ー‐\u3000\t"]
-    if len(letters) != size or any(letter not in _VALUES for letter in letters):
+    found = letters(text)
+    if len(found) != size:
         raise Mistyped
-    values = [_VALUES[letter] for letter in letters]
-    if _check(values[:-1]) != values[-1]:
+    numbers = values(found)
+    if _check(numbers[:-1]) != numbers[-1]:
         raise Mistyped
-    return "".join(ALPHABET[value] for value in values)
+    return "".join(ALPHABET[value] for value in numbers)
+
+
+def letters(text: str) -> str:
+    """What a person typed, in upper case, without what only sets groups apart."""
+    return "".join(letter for letter in text.upper() if letter not in " -–ー‐\u3000\t\r\n")
+
+
+def values(text: str) -> list[int]:
+    """The five bits of each letter.
+
+    Raises:
+        Mistyped: a letter that no code has.
+    """
+    if any(letter not in _VALUES for letter in text):
+        raise Mistyped
+    return [_VALUES[letter] for letter in text]
+
+
+def write(number: int, size: int) -> str:
+    """A number of up to 5 * `size` bits as `size` letters, without a check character."""
+    return "".join(ALPHABET[number >> (5 * i) & 31] for i in reversed(range(size)))
 
 
 def same(one: str, other: str) -> bool:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import sqlite3
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
 from securepc.ledger import note
-from securepc.ledger.keys import KekError, KeyStore, create_keys, open_keys
+from securepc.ledger.keys import KekError, KeyStore, create_keys, open_keys, recover_keys
+from securepc.ledger.keys.masters import Masters
 from securepc.wire.keys import BoxKey, seal_to
+from securepc.wire.recovery import RecoveryKey
 
 LOG, OTHER = bytes(range(16)), bytes(range(16, 32))
 
@@ -241,15 +246,144 @@ def test_a_destroyed_month_leaves_nothing_and_does_not_come_back(keys: KeyStore,
 
 
 def test_the_owners_recovery_key_opens_every_month(keys: KeyStore, tmp_path: Path) -> None:
-    owner = BoxKey.generate()
+    owner = RecoveryKey.generate()
     before = keys.month_key(LOG, "2026-10")
+    assert keys.recovery is None
+    with pytest.raises(KeyError):
+        keys.seal_for_owner(b"backup")
     keys.set_recovery(owner.public)
     after = keys.month_key(LOG, "2026-11")
     db = sqlite3.connect(tmp_path / "keys.sqlite")
     boxes = dict(db.execute("SELECT name, recovery FROM periods"))
-    assert owner.unseal(boxes["2026-10"]) == before
-    assert owner.unseal(boxes["2026-11"]) == after
+    assert owner.box.unseal(boxes["2026-10"]) == before
+    assert owner.box.unseal(boxes["2026-11"]) == after
+    assert owner.box.unseal(keys.seal_for_owner(b"backup")) == b"backup"
+    assert keys.recovery == owner.public
     db.close()
+    assert owner.secret not in everything(tmp_path)
+
+
+def secrets_of(keys: KeyStore) -> list[bytes]:
+    log = keys.log(LOG)
+    return [keys.identity.seed, keys.block_key().seed, *(key.seed for key in log[:3]), log.intake.secret]
+
+
+def test_lost_keys_come_back_with_the_sheet(keys: KeyStore, tmp_path: Path) -> None:
+    old, owner = RecoveryKey.generate(), RecoveryKey.generate()
+    keys.set_recovery(old.public)
+    keys.set_recovery(owner.public)
+    elsewhere, month = keys.wrap(b"elsewhere", b"device"), keys.month_key(LOG, "2026-11")
+    made, path = secrets_of(keys), tmp_path / "keys.sqlite"
+    keys.close()
+    (tmp_path / "kek").unlink()
+    with pytest.raises(KekError):
+        open_keys(path, environ={})
+    for wrong in (old, RecoveryKey.generate()):
+        with pytest.raises(KekError, match="not the one that was made last"):
+            recover_keys(path, wrong, environ={})
+    recover_keys(path, owner, environ={}, ask=lambda: b"new words").close()
+    again = open_keys(path, environ={}, ask=lambda: b"new words")
+    assert secrets_of(again) == made
+    assert again.unwrap(elsewhere, b"device") == b"elsewhere"
+    assert again.month_key(LOG, "2026-11") == month
+    assert again.recovery == owner.public
+    again.close()
+    recover_keys(path, owner, environ={}, ask=lambda: b"newer words").close()  # the sheet is still good
+
+
+def test_a_new_key_encryption_key_ends_the_old_one(keys: KeyStore, tmp_path: Path) -> None:
+    owner, path = RecoveryKey.generate(), tmp_path / "keys.sqlite"
+    keys.set_recovery(owner.public)
+    made, elsewhere = secrets_of(keys), keys.wrap(b"elsewhere", b"device")
+    month, first = keys.month_key(LOG, "2026-11"), (tmp_path / "kek").read_bytes()
+    with pytest.raises(KekError, match="empty"):
+        keys.change_kek(environ={}, ask=lambda: b"")
+    assert keys.change_kek(environ={}, ask=lambda: b"words") == "passphrase"
+    assert not list(tmp_path.glob("kek*"))
+    (tmp_path / "kek").write_bytes(first)
+    (tmp_path / "kek").chmod(0o600)
+    with pytest.raises(KekError, match="not the one"):
+        open_keys(path, environ={}, ask=lambda: b"other words")
+    keys.tidy()
+    assert not list(tmp_path.glob("kek*"))
+    again = open_keys(path, environ={}, ask=lambda: b"words")
+    newer = again.wrap(b"newer", b"device")
+    assert again.change_kek(environ={}) == "file"
+    (file,) = tmp_path.glob("kek*")
+    assert file.stat().st_mode & 0o777 == 0o600
+    last = open_keys(path, environ={})
+    assert secrets_of(last) == made
+    assert last.month_key(LOG, "2026-11") == month
+    assert last.unwrap(elsewhere, b"device") == b"elsewhere"
+    assert last.unwrap(newer, b"device") == b"newer"
+    last.close()
+    file.unlink()
+    assert secrets_of(recover_keys(path, owner, environ={})) == made
+
+
+def test_a_key_encryption_key_is_changed_whole_or_not_at_all(tmp_path: Path) -> None:
+    """Killed at any of many moments, the store opens with the old or with the new one."""
+    path = tmp_path / "keys.sqlite"
+    words = tmp_path / "words"
+    words.write_bytes(b"old")
+    environ = {"SECUREPC_PASSPHRASE_FILE": str(words)}
+    keys = create_keys(path, environ=environ)
+    keys.create_log(LOG)
+    made = secrets_of(keys)
+    keys.close()
+    code = (
+        "import sys; from pathlib import Path; from securepc.ledger.keys import open_keys\n"
+        "old, new = ({'SECUREPC_PASSPHRASE_FILE': name} for name in sys.argv[2:])\n"
+        "keys = open_keys(Path(sys.argv[1]), environ=old); print('ready', flush=True)\n"
+        "keys.change_kek(environ=new)"
+    )
+    for round_ in range(6):
+        new = tmp_path / f"words{round_}"
+        new.write_bytes(f"new {round_}".encode())
+        command = [sys.executable, "-c", code, str(path), str(words), str(new)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(round_ * 0.3)
+            process.kill()
+        opened = []
+        for file in (words, new):
+            with contextlib.suppress(KekError):
+                opened.append((file, open_keys(path, environ={"SECUREPC_PASSPHRASE_FILE": str(file)})))
+        assert len(opened) == 1
+        words, again = opened[0]
+        assert secrets_of(again) == made
+        again.close()
+
+
+def test_a_store_of_the_first_format_opens_and_gets_master_keys(tmp_path: Path) -> None:
+    """Its secrets were wrapped by the key-encryption key itself."""
+    path = tmp_path / "keys.sqlite"
+    keys = create_keys(path, environ={})
+    keys.create_log(LOG)
+    made = secrets_of(keys)
+    kek = (tmp_path / "kek").read_bytes()
+    old = Masters([kek])
+    with keys._write() as db:
+        for name, secret in db.execute("SELECT name, wrapped FROM secrets").fetchall():
+            wrapped = old.wrap(keys.unwrap(secret, name.encode()), name.encode())
+            db.execute("UPDATE secrets SET wrapped = ? WHERE name = ?", (wrapped, name))
+        db.execute("DELETE FROM meta WHERE name = 'masters'")
+        db.execute("PRAGMA user_version = 1")
+    keys.close()
+    again, owner = open_keys(path, environ={}), RecoveryKey.generate()
+    assert secrets_of(again) == made
+    again.set_recovery(owner.public)
+    again.change_kek(environ={}, ask=lambda: b"words")
+    again.close()
+    assert secrets_of(open_keys(path, environ={}, ask=lambda: b"words")) == made
+    assert secrets_of(recover_keys(path, owner, environ={})) == made
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 3")
+    db.close()
+    with pytest.raises(KekError, match="format 3"):
+        open_keys(path, environ={})
 
 
 def test_small_secrets_are_wrapped_with_their_context(keys: KeyStore) -> None:

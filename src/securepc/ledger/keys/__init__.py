@@ -5,6 +5,6 @@ ledger, then wrapped by the key of the month of block time. Destroying a month's
 """
 
 from securepc.ledger.keys.kek import KekError
-from securepc.ledger.keys.store import KeyStore, LogKeys, create_keys, open_keys
+from securepc.ledger.keys.store import KeyStore, LogKeys, create_keys, open_keys, recover_keys
 
-__all__ = ["KekError", "KeyStore", "LogKeys", "create_keys", "open_keys"]
+__all__ = ["KekError", "KeyStore", "LogKeys", "create_keys", "open_keys", "recover_keys"]

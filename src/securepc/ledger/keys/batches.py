@@ -154,15 +154,6 @@ class BatchKeys(ABC):
         with self._read() as db:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-    def set_recovery(self, public: bytes) -> None:
-        """Seal every month's key, now and in future, also to the owner's recovery key (X25519)."""
-        with self._write() as db:
-            db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('recovery', ?)", (public,))
-            sql = "SELECT no, log, name, wrapped FROM periods WHERE wrapped IS NOT NULL"
-            for number, log, name, wrapped in db.execute(sql).fetchall():
-                box = seal_to(public, self.unwrap(wrapped, _context(log, name)))
-                db.execute("UPDATE periods SET recovery = ? WHERE no = ?", (box, number))
-
     def _period(self, log: bytes, month: str) -> tuple[int, bytes]:
         known = self._periods.get((log, month))
         if known is not None:
@@ -175,7 +166,7 @@ class BatchKeys(ABC):
                 row = db.execute(sql, (log, month)).fetchone()
             if row[1] is None:
                 raise KeyError(f"the key of {month} has been destroyed")
-            found = self._periods[log, month] = row[0], self.unwrap(row[1], _context(log, month))
+            found = self._periods[log, month] = row[0], self.unwrap(row[1], period_context(log, month))
             return found
 
     def _create_period(self, log: bytes, month: str) -> None:
@@ -184,7 +175,7 @@ class BatchKeys(ABC):
             row = db.execute("SELECT value FROM meta WHERE name = 'recovery'").fetchone()
             recovery = seal_to(row[0], key) if row else None
             sql = "INSERT INTO periods (log, name, wrapped, recovery) VALUES (?, ?, ?, ?)"
-            db.execute(sql, (log, month, self.wrap(key, _context(log, month)), recovery))
+            db.execute(sql, (log, month, self.wrap(key, period_context(log, month)), recovery))
 
     def _move(self, db: sqlite3.Connection, log: bytes, header: bytes, month: str) -> bytes:
         found = self._find(db, log, header)
@@ -249,5 +240,6 @@ def _rows(header: bytes) -> tuple[int, int]:
     return first, first + _NEIGHBOURS - 1
 
 
-def _context(log: bytes, month: str) -> bytes:
+def period_context(log: bytes, month: str) -> bytes:
+    """What a month's key is wrapped under."""
     return b"month" + log + month.encode()

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from securepc.wire.signed.documents import b64decode, b64encode
 
 CREDENTIAL = "securepc-kek"
 KEK_FILE = "kek"
+_FILE = re.compile(r"kek(-[0-9a-f]{8})?")
 MIN_CREDENTIAL = 32
 MAX_SOURCE = 64 * 1024
 Ask = Callable[[], bytes]
@@ -31,8 +33,13 @@ class KekError(Exception):
     """The key-encryption key cannot be had, or is not the one of this store. The message says why."""
 
 
-def choose(folder: Path, environ: Mapping[str, str], ask: Ask | None) -> tuple[dict[str, Any], bytes]:
+def choose(
+    folder: Path, environ: Mapping[str, str], ask: Ask | None, *, name: str = KEK_FILE
+) -> tuple[dict[str, Any], bytes]:
     """Decide where a new store's key comes from; gives what to remember of it, and the key.
+
+    Args:
+        name: of the file that is made where nothing else is given.
 
     Raises:
         KekError: a source is named but gives nothing usable.
@@ -47,8 +54,8 @@ def choose(folder: Path, environ: Mapping[str, str], ask: Ask | None) -> tuple[d
             "memory": pwhash.argon2id.MEMLIMIT_MODERATE,
         }
     else:
-        source = {"source": "file"}
-        _create_file(folder / KEK_FILE)
+        source = {"source": "file"} if name == KEK_FILE else {"source": "file", "name": name}
+        _create_file(folder / name)
     return source, obtain(source, folder, environ, ask)
 
 
@@ -76,7 +83,7 @@ def obtain(source: dict[str, Any], folder: Path, environ: Mapping[str, str], ask
                 memlimit=source["memory"],
             )
         case "file":
-            path = folder / KEK_FILE
+            path = folder / _file_name(source)
             if path.is_file() and path.stat().st_mode & 0o077:
                 raise KekError(f"{path} can be read by others; `chmod 600` it")
             data = _read(path)
@@ -84,6 +91,21 @@ def obtain(source: dict[str, Any], folder: Path, environ: Mapping[str, str], ask
                 raise KekError(f"{path} is not the file that was made for this store")
             return data
     raise KekError("the store names a source of its key that is not known here")
+
+
+def sweep(source: dict[str, Any], folder: Path) -> None:
+    """Remove the key files of sources that are not in use any more."""
+    used = _file_name(source) if source.get("source") == "file" else ""
+    for path in folder.glob(KEK_FILE + "*"):
+        if path.name != used and _FILE.fullmatch(path.name):
+            path.unlink()
+
+
+def _file_name(source: dict[str, Any]) -> str:
+    name = source.get("name", KEK_FILE)
+    if not isinstance(name, str) or not _FILE.fullmatch(name):
+        raise KekError("the store names a file of its key that cannot be one")
+    return name
 
 
 def _credential(environ: Mapping[str, str]) -> Path | None:

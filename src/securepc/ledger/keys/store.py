@@ -12,21 +12,20 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from nacl import bindings
-
 from securepc.ledger import checkpoint, note
 from securepc.ledger.draft import drafted, in_wal_mode
 from securepc.ledger.keys import kek as keks
 from securepc.ledger.keys.batches import TABLES as BATCH_TABLES
 from securepc.ledger.keys.batches import BatchKeys
 from securepc.ledger.keys.kek import Ask, KekError
+from securepc.ledger.keys.masters import Masters
+from securepc.ledger.keys.owner import OwnerKeys, recover
 from securepc.ledger.note import VerifierKey
 from securepc.wire.keys import BoxKey, SigningKey
+from securepc.wire.recovery import RecoveryKey
 
 APPLICATION_ID = 0x53504B31  # "SPK1"
-FORMAT = 1
-NONCE = 24
-_CHECK = b"securepc/kek/check"
+FORMAT = 2
 _TABLES = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
     # name: "identity", "block", "<log hex>/<purpose>"; the highest generation is the one in use
@@ -59,16 +58,16 @@ def create_keys(path: Path, *, environ: Mapping[str, str] = os.environ, ask: Ask
     """
     with drafted(path) as draft:
         source, key = keks.choose(path.parent, environ, ask)
-        with closing(_connect(draft)) as db:
+        with closing(connect(draft)) as db:
             db.execute("BEGIN IMMEDIATE")
             for table in _TABLES:
                 db.execute(table)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {FORMAT}")
-            known = [("kek", json.dumps(source).encode()), ("check", _wrap(key, _CHECK, _CHECK))]
-            db.executemany("INSERT INTO meta (name, value) VALUES (?, ?)", known)
+            masters = Masters.generate()
+            db.executemany("INSERT INTO meta (name, value) VALUES (?, ?)", masters.rows(source, key).items())
             made = [
-                (name, _wrap(key, secrets.token_bytes(32), name.encode())) for name in ("identity", "block")
+                (name, masters.wrap(secrets.token_bytes(32), name.encode())) for name in ("identity", "block")
             ]
             db.executemany("INSERT INTO secrets (name, generation, wrapped) VALUES (?, 1, ?)", made)
             db.execute("COMMIT")
@@ -87,16 +86,12 @@ def open_keys(path: Path, *, environ: Mapping[str, str] = os.environ, ask: Ask |
         raise FileNotFoundError(str(path))
     db = None
     try:
-        db = _connect(path)
-        if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-            raise KekError(f"{path} is not a key store")
+        db = connect(path)
+        check_format(db, path)
         values = dict(db.execute("SELECT name, value FROM meta"))
-        key = keks.obtain(json.loads(values["kek"]), path.parent, environ, ask)
-        try:
-            _unwrap(key, values["check"], _CHECK)
-        except ValueError:
-            raise KekError("the key-encryption key is not the one of this store") from None
-        return KeyStore(db, key)
+        source = json.loads(values["kek"])
+        masters = Masters.read(values, keks.obtain(source, path.parent, environ, ask))
+        return KeyStore(db, masters, path.parent)
     except BaseException as error:
         if db is not None:
             db.close()
@@ -105,13 +100,31 @@ def open_keys(path: Path, *, environ: Mapping[str, str] = os.environ, ask: Ask |
         raise
 
 
-class KeyStore(BatchKeys):
+def recover_keys(
+    path: Path, key: RecoveryKey, *, environ: Mapping[str, str] = os.environ, ask: Ask | None = None
+) -> KeyStore:
+    """Open a key store by the owner's sheet, and put it under a new key-encryption key.
+
+    Raises:
+        FileNotFoundError: there is none.
+        KekError: another sheet, or no usable new key-encryption key.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(str(path))
+    with closing(connect(path)) as db:
+        check_format(db, path)
+        recover(db, path.parent, key, environ=environ, ask=ask)
+    return open_keys(path, environ=environ, ask=ask)
+
+
+class KeyStore(BatchKeys, OwnerKeys):
     """All keys of a manager, by log handle. Thread-safe. A `Signers` for the sequencer."""
 
-    def __init__(self, db: sqlite3.Connection, key: bytes) -> None:
+    def __init__(self, db: sqlite3.Connection, masters: Masters, folder: Path) -> None:
         super().__init__()
         self._db = db
-        self._kek = key
+        self._masters = masters
+        self._folder = folder
         self._mutex = threading.RLock()
         self._logs: dict[bytes, LogKeys] = {}
         self.identity = self._key("identity", SigningKey)
@@ -156,7 +169,7 @@ class KeyStore(BatchKeys):
 
     def wrap(self, secret: bytes, context: bytes) -> bytes:
         """Encrypt a small secret for storage elsewhere; `context` says what it is and is authenticated."""
-        return _wrap(self._kek, secret, context)
+        return self._masters.wrap(secret, context)
 
     def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
         """Undo `wrap`.
@@ -164,7 +177,7 @@ class KeyStore(BatchKeys):
         Raises:
             ValueError: another context, or changed bytes.
         """
-        return _unwrap(self._kek, wrapped, context)
+        return self._masters.unwrap(wrapped, context)
 
     def _key(self, name: str, kind: Callable[[bytes], Key]) -> Key:
         return self._generations(name, kind)[0]
@@ -199,27 +212,22 @@ class KeyStore(BatchKeys):
                 raise
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def check_format(db: sqlite3.Connection, path: Path) -> None:
+    """Raises:
+    KekError: no key store, or one of a later format.
+    """
+    if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise KekError(f"{path} is not a key store")
+    found = db.execute("PRAGMA user_version").fetchone()[0]
+    if not 1 <= found <= FORMAT:
+        raise KekError(f"{path} is of format {found}; this version knows {FORMAT}")
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection that writes; what it commits is on the disk."""
     uri = f"{path.absolute().as_uri()}?mode=rw"
     db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA secure_delete = ON")  # a destroyed key must not stay in a free page
     db.execute("PRAGMA busy_timeout = 10000")
     return db
-
-
-def _wrap(key: bytes, secret: bytes, context: bytes) -> bytes:
-    """nonce || XChaCha20-Poly1305."""
-    nonce = secrets.token_bytes(NONCE)
-    context = b"securepc/wrap/v1" + context
-    return nonce + bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(secret, context, nonce, key)
-
-
-def _unwrap(key: bytes, wrapped: bytes, context: bytes) -> bytes:
-    context = b"securepc/wrap/v1" + context
-    try:
-        return bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(
-            wrapped[NONCE:], context, wrapped[:NONCE], key
-        )
-    except Exception:
-        raise ValueError("a wrapped secret does not open") from None

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 
+from securepc.manager import paper
 from securepc.manager.accounts.auth import Caller, Here, current_account, require_role
 from securepc.manager.console import view
 from securepc.manager.core import Manager
@@ -112,6 +113,7 @@ def sheet(request: Request, manager: Here, caller: Admin, device: str) -> Respon
         caller,
         found=_find(manager, caller, device),
         code=codes.show(code),
+        qr=paper.qr_inline(code),
         hours=SHEET_HOURS,
     )
     made.headers["Cache-Control"] = "no-store"
