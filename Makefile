@@ -2,7 +2,7 @@
 # make test    every test that needs no root and no further system package                    (ARGS='-k name')
 # make lab     what needs root and more of the system: installs it, skips nothing
 # make check   style, types, imports, the length of modules
-# make package dist/securepc-agent_….deb: the agent for Debian 12, all that it needs inside
+# make package dist/securepc-{agent,tray}_….deb: for Debian 12, all that they need inside
 # make bench   a line a figure: NAME VALUE UNIT                                               (NAME=verify)
 # make soak    what takes longer than anybody waits for
 # make lock    refresh requirements/*.txt from pyproject.toml (needs uv)
@@ -47,6 +47,7 @@ bench:
 package:
 	@tools/venv agent
 	@$(BIN)/python tools/package
+	@$(BIN)/python tools/package-tray
 
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --no-header --upgrade pyproject.toml

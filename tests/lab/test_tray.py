@@ -24,6 +24,7 @@ from securepc.agent.service import Agent, no_collectors, no_doors
 
 PYTHON = "/usr/bin/python3"
 """The system's own, which has what screen readers use."""
+ROOT = Path(__file__).parents[2]
 SPOKEN = Path(__file__).parents[1] / "support" / "spoken.py"
 CONTROLS = ("push button", "combo box", "text", "spin button", "table")
 Seen = list[dict[str, Any]]
@@ -31,6 +32,8 @@ Seen = list[dict[str, Any]]
 
 class Screen:
     """An X server with a window manager and a tray area, a session's bus, the tray, a keyboard."""
+
+    program: tuple[str, ...] = (sys.executable, "-c", "from securepc.cli import main; main()")
 
     def __init__(self, folder: Path, home: Path, *arguments: str, **environment: str) -> None:
         self.folder, self.home = folder, home
@@ -70,9 +73,7 @@ class Screen:
         return int(ran.stdout) if ran.returncode == 0 else None
 
     def start_tray(self) -> subprocess.Popen[Any]:
-        code = "from securepc.cli import main; main()"
-        command = [sys.executable, "-c", code, "tray", "--home", str(self.home), *self.arguments]
-        self.tray = self._start(*command)
+        self.tray = self._start(*self.program, "tray", "--home", str(self.home), *self.arguments)
         return self.tray
 
     def _start(self, *command: str, **more: Any) -> subprocess.Popen[Any]:
@@ -313,3 +314,25 @@ def test_what_it_costs(screen: Callable[..., Screen]) -> None:
     resident, own = (int(status[name].split()[0]) // 1024 for name in ("VmRSS", "RssAnon"))
     print(f"tray: {resident} MB resident, {own} MB its own; on the screen after {took:.1f} s")
     assert resident < 250
+
+
+def packaged(folder: Path) -> tuple[str, ...]:
+    """The program as both packages install it, on the system's Python, in a mount namespace of its own."""
+    code = "import pathlib, runpy, sys; runpy.run_path(sys.argv[1])['fill'](pathlib.Path(sys.argv[2]))"
+    for name in ("package", "package-tray"):
+        subprocess.run([sys.executable, "-c", code, ROOT / "tools" / name, folder], check=True)
+    mount = (
+        f"mount -t tmpfs none /opt && mkdir /opt/securepc && mount --bind {folder}/opt/securepc /opt/securepc"
+    )
+    return ("unshare", "-m", "sh", "-c", mount + ' && exec /opt/securepc/bin/securepc "$@"', "sh")
+
+
+def test_the_package_brings_all_that_draws_it(
+    screen: Callable[..., Screen], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "root").mkdir()
+    monkeypatch.setattr(Screen, "program", packaged(tmp_path / "root"))
+    one = screen()
+    wait_for(lambda: one.says("管理サーバーとの通信"), 60)
+    one.press("ctrl+3")
+    wait_for(lambda: one.says("申請"))

@@ -23,9 +23,9 @@ def command(hidden: bool, language: str | None, home: Path) -> None:
         from securepc.tray.app import run
     except ImportError as error:
         raise UserError(
-            f"画面を表示する部品がありません({error})。securepc[tray] をインストールするか、"
+            f"画面を表示する部品がありません({error})。securepc-tray パッケージをインストールするか、"
             "securepc pc を使ってください。",
-            f"what draws the window is missing ({error}); install securepc[tray], or use: securepc pc",
+            f"what draws the window is missing ({error}); install securepc-tray, or use: securepc pc",
         ) from None
     sys.exit(
         run(

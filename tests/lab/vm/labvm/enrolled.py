@@ -13,7 +13,8 @@ from labvm.machine import Machine
 from labvm.office import Office
 
 ROOT = Path(__file__).resolve().parents[4]
-SOURCES = [ROOT / "packaging/linux", ROOT / "tools/package", ROOT / "requirements/agent.txt", ROOT / "src"]
+TOOLS = [ROOT / "tools/package", ROOT / "tools/deb.py"]
+SOURCES = [ROOT / "packaging/linux", *TOOLS, ROOT / "requirements/agent.txt", ROOT / "src"]
 CA = "/etc/ssl/certs/kakuu-office.pem"
 
 
