@@ -22,6 +22,7 @@ FIGURES: dict[str, tuple[str, str]] = {
     "search_month": ("search", "s"),
     "search_all": ("search", "s"),
     "verify": ("verify", "entries/s"),
+    "verify_office": ("verify", "entries/s"),
     "agent_rss": ("agent", "MB"),
     "agent_cpu": ("agent", "%"),
     "collect_inotify": ("collect", "events/s"),

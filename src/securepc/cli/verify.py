@@ -1,4 +1,4 @@
-"""`securepc verify`: the auditor's tool, with libsodium for its signatures (docs/formats/evidence.md)."""
+"""`securepc verify`: the auditor's tool, with libsodium and msgspec (docs/formats/evidence.md)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from securepc.verify import __main__ as tool
-from securepc.wire import keys
+from securepc.wire import evidence_lines, keys
 
 
 @click.command()
@@ -20,12 +20,21 @@ from securepc.wire import keys
     type=click.Path(path_type=Path),
     help="A tlog-policy file, or a folder with it and genesis.json. 信頼ファイルまたはフォルダ。",
 )
+@click.option("--summary", is_flag=True, help="The verdict without the entries. 判定だけ(記録の一覧なし)。")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object. JSON で出力。")
 @click.option("--lang", type=click.Choice(["ja", "en"]), default=None, help="Default: the locale's.")
-def command(file: Path, trusted: Path, as_json: bool, lang: str | None) -> int:
+def command(file: Path, trusted: Path, summary: bool, as_json: bool, lang: str | None) -> int:
     """Verify an evidence pack, offline. 証拠パックをオフラインで検証します。
 
     Exit status: 0 valid · 1 not valid, naming what and where · 2 the input can't be used.
     The same without anything installed: python -m securepc.verify.
     """
-    return tool.run(file, trusted, as_json=as_json, lang=lang, verify=keys.verify)
+    return tool.run(
+        file,
+        trusted,
+        as_json=as_json,
+        lang=lang,
+        summary=summary,
+        verify=keys.verify,
+        decode=evidence_lines.decode_batch,
+    )

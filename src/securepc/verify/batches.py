@@ -1,8 +1,13 @@
-"""The batches of a pack: signed by their devices, in the log, linked to one another, and their entries."""
+"""The batches of a pack: signed by their devices, in the log, linked to one another, and their entries.
+
+`judge` says what one line of batches.jsonl says and proves by itself, so that lines may be judged in any
+order and by any process (`workers`). What a line needs of the lines before it is checked in their order.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from securepc.ledger import merkle
 from securepc.verify.members import Member, Tree
@@ -11,106 +16,183 @@ from securepc.wire.signed import batch as headers
 from securepc.wire.signed import leaf as leaves
 from securepc.wire.signed.batch import BatchHeader
 from securepc.wire.signed.canonical import Malformed
-from securepc.wire.signed.evidence import Batch, Range, decode_batch
-from securepc.wire.signed.leaf import CheckSignature
+from securepc.wire.signed.evidence import Batch, Disclosed, Range
+from securepc.wire.signed.leaf import CheckSignature, Leaf
 
 Redactions = frozenset[tuple[int, int]]
 """(index of the batch's leaf, sequence number) of entries that the log says were redacted."""
 
+DecodeBatch = Callable[[bytes], Batch]
+"""`wire.signed.evidence.decode_batch`, or what accepts and gives exactly the same, faster."""
 
-class Sealed:
-    """A batch of the pack with its header read; `where` names it in sentences."""
 
-    def __init__(self, number: int, line: bytes, log: bytes) -> None:
-        self.where = f"batches.jsonl: line {number}"
-        try:
-            self.batch: Batch = decode_batch(line)
-            self.index = self.batch.place.leaf_index
-            self.where += f" (leaf {self.index})"
-            self.parts = leaves.split(self.batch.place.leaf)
-            if (self.parts.kind, self.parts.version) != (headers.KIND, 1):
-                found = f"{self.parts.kind}/v{self.parts.version}"
-                raise NotValid("kind", self.where, expected="batch", found=found)
-            self.header: BatchHeader = headers.parse(self.parts.body)
-        except Malformed as error:
-            raise NotValid("malformed", self.where, detail=str(error)) from None
-        if self.header.log != log:
-            raise NotValid("leaf-of-other-log", self.where, kind="batch", found=self.header.log.hex())
+class Ground(NamedTuple):
+    """What lines are judged by: all that steps 1 to 6 found. `keep`: the entries' texts are wanted."""
+
+    log: bytes
+    tree: Tree
+    members: Mapping[bytes, Member]
+    redactions: Redactions
+    check: CheckSignature
+    decode: DecodeBatch
+    keep: bool
+
+
+class Sealed(NamedTuple):
+    """A batch of the pack as one line shows it; `where` names it in sentences.
+
+    Where something is wrong, `wrong` says in which step it came out, and what comes after that step is empty.
+    """
+
+    where: str
+    size: int  # bytes of the line, with its line feed
+    wrong: NotValid | None
+    leaf_index: int = -1
+    header: BatchHeader | None = None
+    hash: bytes = b""  # what the device's next batch must name
+    sequences: Sequence[int] = ()  # of the entries that it proves, rising
+    redacted: int = 0  # how many of them have no text
+    texts: Sequence[bytes | None] = ()  # where they are kept
+
+    @property
+    def known(self) -> BatchHeader:
+        """The header, once the line could be read."""
+        assert self.header is not None, "whoever asks has looked at what is wrong"
+        return self.header
 
     @property
     def device(self) -> str:
         """The handle of the device, in hex."""
-        return self.header.device.hex()
+        return self.known.device.hex()
 
-    def require_signed_and_logged(self, member: Member | None, tree: Tree, check: CheckSignature) -> Member:
-        """Its device; refuses a batch that the device, with its key at this place, did not put in the log."""
-        if member is None:
-            raise NotValid("unregistered", self.where, device=self.device)
-        key = member.key_at(self.index)
-        if headers.key_id(key) != self.header.key_id:
-            raise NotValid("unknown-key", self.where, device=self.device, key=self.header.key_id.hex())
-        if not check(key, self.parts.message, self.parts.signature):
-            raise NotValid("signature", self.where, kind="batch", index=self.index)
-        tree.require(self.batch.place, self.where)
-        if self.header.epoch > member.epoch or self.header.last > member.sequence:
-            raise NotValid("record-differs", self.where, device=self.device)
-        return member
+    def require(self, step: int) -> None:
+        """Refuse it if a step up to this one found something wrong."""
+        if self.wrong is not None and self.wrong.step <= step:
+            raise self.wrong
 
     def require_link(self, before: Sealed | None, member: Member) -> bool:
         """Refuse a batch that does not continue the one before; gives whether the link could be checked."""
-        header = self.header
+        header = self.known
         if header.epoch == 1:
             linked = before is None and header.first == 1 and header.previous == member.registration
-        elif before is None or header.epoch > before.header.epoch + 1:
-            if before is None or header.first > before.header.last:
+        elif before is None or header.epoch > before.known.epoch + 1:
+            if before is None or header.first > before.known.last:
                 return False
             linked = False
         else:
-            earlier = before.header
-            linked = (header.epoch, header.first) == (earlier.epoch + 1, earlier.last + 1) and (
-                header.previous == headers.message_hash(before.batch.place.leaf)
+            earlier = before.known
+            linked = (header.epoch, header.first, header.previous) == (
+                earlier.epoch + 1,
+                earlier.last + 1,
+                before.hash,
             )
         if not linked:
             raise NotValid("link", self.where, device=self.device, epoch=header.epoch)
         return True
 
-    def entries(self, redactions: Redactions) -> Iterator[Entry]:
-        """The entries that are disclosed, each proven to be the one the device sealed at this sequence."""
-        if self.batch.key is not None:
-            yield from self._whole(self.batch.key)
-            return
-        if self.header.size == 0 and self.header.root != merkle.EMPTY:
-            raise NotValid("entries", self.where, device=self.device)
-        for item in self.batch.disclosed:
-            where = f"{self.where}: entry {item.sequence}"
-            if not self.header.first <= item.sequence <= self.header.last:
-                raise NotValid("foreign-sequence", where, sequence=item.sequence)
-            if item.redacted is not None:
-                if (self.index, item.sequence) not in redactions:
-                    raise NotValid("not-redacted", where, sequence=item.sequence)
-                digest = item.redacted
-            else:
-                digest = headers.entry_leaf(item.salt, item.entry)
-            rank = item.sequence - self.header.first
-            try:
-                merkle.verify_inclusion(rank, self.header.size, digest, item.path, self.header.root)
-            except merkle.ProofError:
-                raise NotValid("entry", where, device=self.device, sequence=item.sequence) from None
-            yield self._entry(item.sequence, None if item.redacted is not None else item.entry)
+    def entries(self) -> list[Entry]:
+        """The entries that it proves, where their texts were kept."""
+        header = self.known
+        return [
+            Entry(header.device, sequence, self.leaf_index, header.sealed_at, text)
+            for sequence, text in zip(self.sequences, self.texts, strict=False)
+        ]
 
-    def _whole(self, key: bytes) -> Iterator[Entry]:
-        texts = list(self.batch.entries)
-        if headers.key_hash(key) != self.header.key_hash:
-            raise NotValid("batch-key", self.where)
-        if len(texts) != self.header.size:
-            raise NotValid("count", self.where, found=len(texts), expected=self.header.size)
-        if merkle.root(headers.entry_leaves(key, texts)) != self.header.root:
-            raise NotValid("entries", self.where, device=self.device)
-        for sequence, text in enumerate(texts, self.header.first):
-            yield self._entry(sequence, text)
 
-    def _entry(self, sequence: int, text: bytes | None) -> Entry:
-        return Entry(self.header.device, sequence, self.index, self.header.sealed_at, text)
+def judge(ground: Ground, number: int, line: bytes) -> Sealed:
+    """Steps 1, 7 and 8 for one line, as far as they need no other line. Never raises NotValid."""
+    step, size = 1, len(line) + 1
+    sealed = Sealed(f"batches.jsonl: line {number}", size, None)
+    try:
+        # (1): a batch of this log in its one spelling
+        try:
+            batch = ground.decode(line)
+            index = batch.place.leaf_index
+            where = f"{sealed.where} (leaf {index})"
+            sealed = sealed._replace(where=where)
+            parts, header = _read(batch, where)
+        except Malformed as error:
+            raise NotValid("malformed", sealed.where, detail=str(error)) from None
+        if header.log != ground.log:
+            raise NotValid("leaf-of-other-log", where, kind="batch", found=header.log.hex())
+        sealed = Sealed(where, size, None, index, header, headers.message_hash(batch.place.leaf))
+
+        # (7): signed by its device, in the log
+        step = 7
+        _require_signed_and_logged(sealed, batch, parts, ground)
+
+        # (8): each entry at its place under the batch's root
+        step = 8
+        if batch.key is not None:
+            _require_whole(sealed, batch, batch.key)
+            texts: Sequence[bytes | None] = batch.entries if ground.keep else ()
+            return sealed._replace(sequences=range(header.first, header.last + 1), texts=texts)
+        _require_parts(sealed, batch.disclosed, ground.redactions)
+        shown = [None if item.redacted is not None else item.entry for item in batch.disclosed]
+        return sealed._replace(
+            sequences=tuple(item.sequence for item in batch.disclosed),
+            redacted=shown.count(None),
+            texts=shown if ground.keep else (),
+        )
+    except NotValid as wrong:
+        wrong.step = step
+        return sealed._replace(wrong=wrong)
+
+
+def _read(batch: Batch, where: str) -> tuple[Leaf, BatchHeader]:
+    parts = leaves.split(batch.place.leaf)
+    if (parts.kind, parts.version) != (headers.KIND, 1):
+        raise NotValid("kind", where, expected="batch", found=f"{parts.kind}/v{parts.version}")
+    return parts, headers.parse(parts.body)
+
+
+def _require_signed_and_logged(sealed: Sealed, batch: Batch, parts: Leaf, ground: Ground) -> None:
+    """Refuse a batch that its device, with its key at this place, did not put in the log."""
+    header, where = sealed.known, sealed.where
+    member = ground.members.get(header.device)
+    if member is None:
+        raise NotValid("unregistered", where, device=sealed.device)
+    key = member.key_at(sealed.leaf_index)
+    if headers.key_id(key) != header.key_id:
+        raise NotValid("unknown-key", where, device=sealed.device, key=header.key_id.hex())
+    if not ground.check(key, parts.message, parts.signature):
+        raise NotValid("signature", where, kind="batch", index=sealed.leaf_index)
+    ground.tree.require(batch.place, where)
+    if header.epoch > member.epoch or header.last > member.sequence:
+        raise NotValid("record-differs", where, device=sealed.device)
+
+
+def _require_whole(sealed: Sealed, batch: Batch, key: bytes) -> None:
+    """Refuse a whole batch whose entries are not, under its key, what the device sealed."""
+    header, texts = sealed.known, batch.entries
+    if headers.key_hash(key) != header.key_hash:
+        raise NotValid("batch-key", sealed.where)
+    if len(texts) != header.size:
+        raise NotValid("count", sealed.where, found=len(texts), expected=header.size)
+    if merkle.root(headers.entry_leaves(key, texts)) != header.root:
+        raise NotValid("entries", sealed.where, device=sealed.device)
+
+
+def _require_parts(sealed: Sealed, disclosed: Sequence[Disclosed], redactions: Redactions) -> None:
+    """Refuse entries that are not, each at its sequence, what the device sealed."""
+    header = sealed.known
+    if header.size == 0 and header.root != merkle.EMPTY:
+        raise NotValid("entries", sealed.where, device=sealed.device)
+    for item in disclosed:
+        where = f"{sealed.where}: entry {item.sequence}"
+        if not header.first <= item.sequence <= header.last:
+            raise NotValid("foreign-sequence", where, sequence=item.sequence)
+        if item.redacted is not None:
+            if (sealed.leaf_index, item.sequence) not in redactions:
+                raise NotValid("not-redacted", where, sequence=item.sequence)
+            digest = item.redacted
+        else:
+            digest = headers.entry_leaf(item.salt, item.entry)
+        rank = item.sequence - header.first
+        try:
+            merkle.verify_inclusion(rank, header.size, digest, item.path, header.root)
+        except merkle.ProofError:
+            raise NotValid("entry", where, device=sealed.device, sequence=item.sequence) from None
 
 
 class Completeness:
@@ -120,13 +202,13 @@ class Completeness:
         self._claim = claim
         self._next = claim.first
 
-    def take(self, sealed: Sealed, linked: bool, entries: list[Entry]) -> None:
+    def take(self, sealed: Sealed, linked: bool) -> None:
         """Account for one batch.
 
         Raises:
             NotValid: it does not belong here, or one of its entries in the range is missing.
         """
-        claim, header = self._claim, sealed.header
+        claim, header = self._claim, sealed.known
         if header.device != claim.device or header.last < claim.first or header.first > claim.last:
             raise NotValid("outside", sealed.where)
         if self._next == claim.first and header.first <= claim.first:
@@ -135,12 +217,12 @@ class Completeness:
             raise NotValid("missing-batch", sealed.where, device=sealed.device)
         elif not linked:
             raise NotValid("missing", sealed.where, first=self._next, last=header.first - 1)
-        for entry in entries:
-            if not claim.first <= entry.sequence <= claim.last:
+        for start, stop in _runs(sealed.sequences):
+            if start < claim.first or stop - 1 > claim.last:
                 raise NotValid("outside", sealed.where)
-            if entry.sequence != self._next:
-                raise NotValid("missing", sealed.where, first=self._next, last=entry.sequence - 1)
-            self._next += 1
+            if start != self._next:
+                raise NotValid("missing", sealed.where, first=self._next, last=start - 1)
+            self._next = stop
         if self._next <= min(header.last, claim.last):
             last = min(header.last, claim.last)
             raise NotValid("missing", sealed.where, first=self._next, last=last)
@@ -149,3 +231,16 @@ class Completeness:
         """Refuse a pack that ends before its claim does."""
         if self._next <= self._claim.last:
             raise NotValid("missing", "batches.jsonl", first=self._next, last=self._claim.last)
+
+
+def _runs(sequences: Sequence[int]) -> list[tuple[int, int]]:
+    """Rising numbers as runs [start, stop) without a hole."""
+    if isinstance(sequences, range):
+        return [(sequences.start, sequences.stop)] if sequences else []
+    runs: list[tuple[int, int]] = []
+    for number in sequences:
+        if runs and runs[-1][1] == number:
+            runs[-1] = (runs[-1][0], number + 1)
+        else:
+            runs.append((number, number + 1))
+    return runs

@@ -18,7 +18,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -26,8 +27,8 @@ from securepc.ledger import checkpoint as checkpoints
 from securepc.ledger import note
 from securepc.ledger.checkpoint import Checkpoint, Cosignature
 from securepc.ledger.note import NoteError
-from securepc.verify import blocks, ed25519
-from securepc.verify.batches import Completeness, Redactions, Sealed
+from securepc.verify import blocks, ed25519, workers
+from securepc.verify.batches import Completeness, DecodeBatch, Ground, Redactions, Sealed
 from securepc.verify.members import Member, Registrars, Tree, read_record, read_signed, require_inclusion
 from securepc.verify.trust import Trust
 from securepc.verify.verdict import Block, Entry, NotValid, Verdict, Votes
@@ -37,6 +38,9 @@ from securepc.wire.signed.documents import b64decode
 from securepc.wire.signed.evidence import Evidence
 from securepc.wire.signed.leaf import CheckSignature
 from securepc.wire.signed.pack import Reader
+
+Progress = Callable[[int, int], None]
+"""(done, total)"""
 
 _LOG_RECORD = documents.record(
     {
@@ -48,23 +52,48 @@ _LOG_RECORD = documents.record(
 )
 
 
-def check(stream: BinaryIO, trust: Trust, verify: CheckSignature = ed25519.verify) -> Verdict:
+def check(
+    stream: BinaryIO,
+    trust: Trust,
+    verify: CheckSignature = ed25519.verify,
+    *,
+    decode: DecodeBatch = evidence.decode_batch,
+    keep: bool = True,
+    workers: int = 1,
+    progress: Progress = lambda done, total: None,
+) -> Verdict:
     """Judge the evidence pack in a seekable stream.
 
     Args:
         verify: (public key, message, signature) → is it valid; pure RFC 8032 unless one is given.
+        decode: reads a line of batches.jsonl; one that is faster must accept exactly the same.
+        keep: whether the verdict has the entries themselves; without them memory does not grow with the pack.
+        workers: how many processes may judge the batches of a large pack; the verdict is the same.
+        progress: called with the bytes of batches.jsonl that are judged, and all of them.
 
     Raises:
         NotValid: the evidence does not hold; says what is wrong and where.
         OSError: the stream cannot be read.
     """
-    return _Check(trust, verify).run(stream)
+    return _Check(trust, verify, decode, keep, workers, progress).run(stream)
 
 
 class _Check:
-    def __init__(self, trust: Trust, verify: CheckSignature) -> None:
+    def __init__(
+        self,
+        trust: Trust,
+        verify: CheckSignature,
+        decode: DecodeBatch,
+        keep: bool,
+        workers: int,
+        progress: Progress,
+    ) -> None:
         self._trust = trust
         self._verify = verify
+        self._decode = decode
+        self._keep = keep
+        self._workers = workers
+        self._progress = progress
         self._step = 0
         self._not_checked: list[tuple[str, dict[str, object]]] = []
         self._remarks: list[tuple[str, dict[str, object]]] = []
@@ -73,7 +102,8 @@ class _Check:
         try:
             return self._run(stream)
         except NotValid as wrong:
-            wrong.step = self._step
+            # What was found ahead of its turn knows its step itself.
+            wrong.step = wrong.step or self._step
             raise
 
     def _run(self, stream: BinaryIO) -> Verdict:
@@ -109,10 +139,10 @@ class _Check:
         redactions = self._redactions(content, tree, registrars)
 
         # (7), (8), (9): the batches, one after the other
-        entries, count = self._batches(reader, content, members, redactions, tree)
-        redacted = sum(entry.text is None for entry in entries)
-        if redacted:
-            self._remarks.append(("redacted", {"count": redacted}))
+        ground = Ground(content.log, tree, members, redactions, self._verify, self._decode, self._keep)
+        found = self._batches(reader, content, ground)
+        if found.redacted:
+            self._remarks.append(("redacted", {"count": found.redacted}))
         self._name_what_no_pack_can_show(content, bool(cosignatures or votes))
         return Verdict(
             checkpoint=checkpoint,
@@ -121,8 +151,10 @@ class _Check:
             votes=votes,
             cosignatures=cosignatures,
             claim=content.claim,
-            batches=count,
-            entries=tuple(entries),
+            batches=found.batches,
+            total=found.total,
+            redacted=found.redacted,
+            entries=tuple(found.entries),
             not_checked=tuple(self._not_checked),
             remarks=tuple(self._remarks),
         )
@@ -206,63 +238,63 @@ class _Check:
             found.add((leaf.fields["leaf"], leaf.fields["sequence"]))
         return frozenset(found)
 
-    def _batches(
-        self,
-        reader: Reader,
-        content: Evidence,
-        members: dict[bytes, Member],
-        redactions: Redactions,
-        tree: Tree,
-    ) -> tuple[list[Entry], int]:
+    def _batches(self, reader: Reader, content: Evidence, ground: Ground) -> _Found:
         before: dict[bytes, Sealed] = {}
         complete = Completeness(content.claim) if content.claim is not None else None
-        proven: list[Entry] = []
+        found = _Found()
         unlinked: dict[str, int] = {}
-        number = last = 0
-        for number, line in enumerate(self._lines(reader), 1):
-            self._step = 1
-            sealed = Sealed(number, line, content.log)
-            if number > 1 and sealed.index <= last:
-                raise NotValid("order", sealed.where)
-            last = sealed.index
+        last = done = 0
+        spread = workers.spread(self._lines(reader), ground, self._workers, reader.size)
+        with contextlib.closing(spread) as judged:
+            for found.batches, sealed in enumerate(judged, 1):
+                # (1): a batch in its one spelling, in the order of the log
+                self._step = 1
+                sealed.require(1)
+                if found.batches > 1 and sealed.leaf_index <= last:
+                    raise NotValid("order", sealed.where)
+                last = sealed.leaf_index
 
-            # (7): signed by its device, in the log, and linked to the batch before it
-            self._step = 7
-            member = sealed.require_signed_and_logged(members.get(sealed.header.device), tree, self._verify)
-            linked = sealed.require_link(before.get(member.handle), member)
-            if not linked:
-                unlinked[sealed.device] = unlinked.get(sealed.device, 0) + 1
-            before[member.handle] = sealed
+                # (7): signed by its device, in the log, and linked to the batch before it
+                self._step = 7
+                sealed.require(7)
+                device = sealed.known.device
+                linked = sealed.require_link(before.get(device), ground.members[device])
+                if not linked:
+                    unlinked[sealed.device] = unlinked.get(sealed.device, 0) + 1
+                before[device] = sealed._replace(sequences=(), texts=())
 
-            # (8): each entry at its place under the batch's root
-            self._step = 8
-            entries = list(sealed.entries(redactions))
-            if not entries and (complete is None or sealed.header.size):
-                raise NotValid("nothing", sealed.where)
-            proven += entries
+                # (8): each entry at its place under the batch's root
+                self._step = 8
+                sealed.require(8)
+                if not sealed.sequences and (complete is None or sealed.known.size):
+                    raise NotValid("nothing", sealed.where)
+                found.total += len(sealed.sequences)
+                found.redacted += sealed.redacted
+                found.entries += sealed.entries()
 
-            # (9): nothing is missing from a range
-            self._step = 9
-            if complete is not None:
-                complete.take(sealed, linked, entries)
+                # (9): nothing is missing from a range
+                self._step = 9
+                if complete is not None:
+                    complete.take(sealed, linked)
+                done += sealed.size
+                self._progress(done, reader.size)
         self._step = 9
         if complete is not None:
             complete.finish()
-        if not proven:
+        if not found.total:
             raise NotValid("nothing", "batches.jsonl")
-        idle = [handle.hex() for handle in members if handle not in before]
+        idle = [handle.hex() for handle in ground.members if handle not in before]
         if idle:
             raise NotValid("malformed", "evidence.json: devices", detail=f"no batch is of {idle[0]}")
-        for device, batches in unlinked.items():
-            self._not_checked.append(("links", {"device": device, "batches": batches}))
-        return proven, number
+        for handle, batches in unlinked.items():
+            self._not_checked.append(("links", {"device": handle, "batches": batches}))
+        return found
 
     def _lines(self, reader: Reader) -> Iterator[bytes]:
         """The lines of batches.jsonl; what is wrong with the file itself is step 1's."""
         lines = reader.lines()
         while True:
-            self._step = 1
-            with _malformed_in("batches.jsonl"):
+            with _malformed_in("batches.jsonl", step=1):
                 line = next(lines, None)
             if line is None:
                 return
@@ -278,9 +310,19 @@ class _Check:
             self._not_checked.append(("unused", {"names": ", ".join(self._trust.unused)}))
 
 
+class _Found:
+    """What the batches add up to."""
+
+    def __init__(self) -> None:
+        self.batches = self.total = self.redacted = 0
+        self.entries: list[Entry] = []
+
+
 @contextmanager
-def _malformed_in(where: str) -> Iterator[None]:
+def _malformed_in(where: str, step: int = 0) -> Iterator[None]:
     try:
         yield
     except (Malformed, NoteError) as error:
-        raise NotValid("malformed", where, detail=str(error)) from None
+        wrong = NotValid("malformed", where, detail=str(error))
+        wrong.step = step
+        raise wrong from None

@@ -16,8 +16,11 @@ from securepc.verify.words import LEVELS, NOT_CHECKED, REMARKS, SENTENCES, plain
 from securepc.wire.signed.documents import b64encode
 
 
-def valid_text(verdict: Verdict, language: str) -> Iterator[str]:
-    """The lines of a report on evidence that holds; times are in the zone of this machine."""
+def valid_text(verdict: Verdict, language: str, summary: bool = False) -> Iterator[str]:
+    """The lines of a report on evidence that holds; times are in the zone of this machine.
+
+    `summary`: without the entries.
+    """
     ja = language == "ja"
     checkpoint, block, claim = verdict.checkpoint, verdict.block, verdict.claim
     signed = ("署名を確認", "signature checked") if verdict.block_signed else ("署名は未確認", "not checked")
@@ -29,7 +32,7 @@ def valid_text(verdict: Verdict, language: str) -> Iterator[str]:
     else:
         span = f"{claim.first}–{claim.last}"
         claimed = (f"PC {claim.device.hex()} の {span} の全件", f"all of {span} of {claim.device.hex()}")
-    count = len(verdict.entries)
+    count = verdict.total
     level = _level(verdict, language)
     yield f"有効です({level})" if ja else f"VALID ({level})"
     rows = [
@@ -67,17 +70,20 @@ def valid_text(verdict: Verdict, language: str) -> Iterator[str]:
     yield "確かめていないこと:" if ja else "Not checked:"
     for code, details in verdict.not_checked:
         yield "  - " + say(NOT_CHECKED, code, details, language)
+    if summary:
+        return
     yield "操作記録:" if ja else "Entries:"
     for entry in verdict.entries:
         yield from _entry_lines(entry, ja)
 
 
-def valid_json(verdict: Verdict) -> str:
+def valid_json(verdict: Verdict, summary: bool = False) -> str:
     """The same as one JSON object on one line."""
     checkpoint, block, claim = verdict.checkpoint, verdict.block, verdict.claim
     claimed: dict[str, Any] = {"type": "selection"}
     if claim is not None:
         claimed = {"type": "range", "device": claim.device.hex(), "first": claim.first, "last": claim.last}
+    entries = {} if summary else {"entries": [_entry_object(entry) for entry in verdict.entries]}
     return json.dumps(
         {
             "valid": True,
@@ -95,7 +101,8 @@ def valid_json(verdict: Verdict) -> str:
                 "votes": verdict.votes and verdict.votes._asdict(),
             },
             "batches": verdict.batches,
-            "entries": [_entry_object(entry) for entry in verdict.entries],
+            "count": verdict.total,
+            **entries,
             "remarks": [_both(REMARKS, code, details) for code, details in verdict.remarks],
             "not_checked": [_both(NOT_CHECKED, code, details) for code, details in verdict.not_checked],
         }

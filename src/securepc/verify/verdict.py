@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from securepc.ledger.checkpoint import Checkpoint, Cosignature
@@ -18,6 +19,16 @@ class NotValid(Exception):
         self.where = where
         self.details = details
         self.step = 0
+
+    def __reduce__(self) -> tuple[Callable[..., NotValid], tuple[object, ...]]:
+        """So that it comes whole out of another process."""
+        return _wrong, (self.code, self.where, self.details, self.step)
+
+
+def _wrong(code: str, where: str, details: dict[str, object], step: int) -> NotValid:
+    wrong = NotValid(code, where, **details)
+    wrong.step = step
+    return wrong
 
 
 class Block(NamedTuple):
@@ -48,6 +59,8 @@ class Entry(NamedTuple):
 class Verdict(NamedTuple):
     """What was proven, by whom it is vouched for, and what was not checked.
 
+    `entries` is empty where nobody asked for them; `total` is how many there are, `redacted` how many of them
+    have no text.
     `not_checked` and `remarks` hold words of `words.NOT_CHECKED` and `words.REMARKS`, each with its details.
     """
 
@@ -58,6 +71,8 @@ class Verdict(NamedTuple):
     cosignatures: tuple[Cosignature, ...]
     claim: Range | None
     batches: int
+    total: int
+    redacted: int
     entries: tuple[Entry, ...]
     not_checked: tuple[tuple[str, dict[str, object]], ...]
     remarks: tuple[tuple[str, dict[str, object]], ...]

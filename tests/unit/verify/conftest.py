@@ -6,10 +6,12 @@ import io
 from pathlib import Path
 
 import pytest
-from tampering import Refused, Story
+from tampering import Refused, Story, outcome
 from tiny_log import Contents, TinyLog
 
 from securepc.verify.__main__ import run
+from securepc.wire.evidence_lines import decode_batch as fast_decode_batch
+from securepc.wire.signed.evidence import decode_batch
 
 
 @pytest.fixture
@@ -24,7 +26,10 @@ def refused(tmp_path: Path, story: Story) -> Refused:
     def judge(contents: Contents | bytes, japanese: str, log: TinyLog | None = None) -> str:
         trust = (log or story.tiny).trust_folder(tmp_path / "trust")
         file = tmp_path / "evidence.zip"
-        file.write_bytes(contents if isinstance(contents, bytes) else contents.zip())
+        data = contents if isinstance(contents, bytes) else contents.zip()
+        file.write_bytes(data)
+        slow, fast = (outcome(log or story.tiny, data, decode=d) for d in (decode_batch, fast_decode_batch))
+        assert slow == fast, "the two readers of lines come to different verdicts"
         said = {}
         for lang in ("ja", "en"):
             out, err = io.StringIO(), io.StringIO()

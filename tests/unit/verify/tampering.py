@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from tiny_log import Contents, TinyLog
 
+from securepc.verify.verdict import NotValid, Verdict
+from securepc.wire import keys
 from securepc.wire.signed.evidence import Batch, Disclosed
 
 Refused = Callable[..., str]
@@ -38,3 +41,11 @@ def change(batch: Batch, **changes: object) -> Batch:
 
 def with_leaf(batch: Batch, leaf: bytes) -> Batch:
     return batch._replace(place=batch.place._replace(leaf=leaf))
+
+
+def outcome(tiny: TinyLog, data: bytes, **options: Any) -> Verdict | tuple[Any, ...]:
+    """The verdict, or all that is said about what is wrong."""
+    try:
+        return tiny.judge(data, verify=keys.verify, **options)
+    except NotValid as wrong:
+        return wrong.step, wrong.code, wrong.where, wrong.details

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from securepc.wire.signed import leaf as leaves
@@ -132,7 +133,7 @@ def entry_leaf(salt: bytes, entry: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + salt + entry).digest()
 
 
-def entry_leaves(key: bytes, entries: list[bytes]) -> list[bytes]:
+def entry_leaves(key: bytes, entries: Sequence[bytes]) -> list[bytes]:
     """The leaf hashes of all entries of a batch under its key."""
     sha256 = hashlib.sha256
     return [

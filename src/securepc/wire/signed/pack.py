@@ -25,7 +25,8 @@ MAX_EVIDENCE = 8 * 1024 * 1024
 MAX_CHECKPOINT = 1_000_000
 MAX_LINE = 8 * 1024 * 1024
 """A whole batch is at most 1 MiB of entries; escapes in JSON can make six bytes of one."""
-MAX_BATCHES = 1024 * 1024 * 1024
+MAX_BATCHES = 3 * 1024 * 1024 * 1024
+"""A busy PC's year is about 1 GiB; the sizes of a zip have 32 bits."""
 NAMES = (EVIDENCE, CHECKPOINT, BATCHES)
 LIMITS = {EVIDENCE: MAX_EVIDENCE, CHECKPOINT: MAX_CHECKPOINT, BATCHES: MAX_BATCHES}
 
@@ -166,6 +167,8 @@ class Reader:
         if stream.read(len(expected) + 1) != expected:
             raise Malformed(f"the zip directory at byte {members[-1].end} is not what the files call for")
         self._batches = members[2]
+        self.size = members[2].size
+        """Bytes of all lines, as the header says."""
         self.evidence = b"".join(_inflate(stream, members[0]))
         self.checkpoint = b"".join(_inflate(stream, members[1]))
 
