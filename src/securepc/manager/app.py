@@ -35,6 +35,7 @@ CONTEXTS = (
     "networks",
     "web",
     "approvals",
+    "backup",
     "ghost",
     "audit",
     "logs",

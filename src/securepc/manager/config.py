@@ -83,6 +83,35 @@ class Mail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ca_file: str = ""
 
 
+class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where backups go: `folder`, one that is there already (a mounted NAS), or a `bucket` of S3-compatible
+    storage at `url`. The bucket's secret comes from `secret_file` or the systemd credential `backup-secret`.
+
+    `minutes` between two backups, `test_minutes` between two test restores; snapshots older than `keep_days`
+    go, never the newest. `scratch`: a folder for copies, by default in the manager's home: as large as the
+    ledger, and on an encrypted disk as it is.
+    """
+
+    folder: str = ""
+    url: Annotated[str, Meta(pattern=r"^(https?://[!-~]+)?$")] = ""
+    bucket: Annotated[str, Meta(pattern=r"^([a-z0-9.-]{3,63})?$")] = ""
+    region: str = "us-east-1"
+    prefix: Annotated[str, Meta(pattern=r"^([A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*)?$")] = ""
+    key_id: str = ""
+    secret_file: str = ""
+    minutes: Annotated[float, Meta(gt=0)] = 60
+    test_minutes: Annotated[float, Meta(gt=0)] = 720
+    keep_days: Annotated[int, Meta(ge=1)] = 35
+    scratch: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what names two places or half of one."""
+        if self.folder and self.bucket:
+            raise ValueError("backups go to a folder or to a bucket, not to both")
+        if bool(self.bucket) != bool(self.url):
+            raise ValueError("a bucket needs a url, and a url a bucket")
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything in config.toml."""
 
@@ -91,6 +120,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     devices: Devices = Devices()
     mail: Mail = Mail()
     witnesses: Witnesses = Witnesses()
+    backup: Backup = Backup()
 
 
 def load(path: Path) -> Config:

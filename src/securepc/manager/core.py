@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from securepc.manager.accounts.auth import Caller
     from securepc.manager.approvals.service import Approvals
     from securepc.manager.audit.worker import AuditWorker
+    from securepc.manager.backup.service import Backups
     from securepc.manager.commands.service import Commands
     from securepc.manager.devices.enrolment import Enrolments
     from securepc.manager.devices.model import Device
@@ -73,6 +74,7 @@ class Manager:
 
     approvals: Approvals
     audit: AuditWorker
+    backups: Backups
     commands: Commands
     devices: Devices
     enrolments: Enrolments

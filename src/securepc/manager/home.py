@@ -40,6 +40,11 @@ class Home(NamedTuple):
         return self.manager / "keys.sqlite"
 
     @property
+    def scratch(self) -> Path:
+        """Copies that are on their way into or out of a backup; emptied at every start."""
+        return self.manager / "scratch"
+
+    @property
     def run(self) -> Path:
         """Address and token of the running manager, for the command line of this machine."""
         return self.manager / "run"

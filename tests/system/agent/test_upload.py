@@ -12,7 +12,7 @@ from by_hand import Pc, trouble
 from journal_kit import FakeClock
 from middle import Answer, Middle
 from running_agent import event
-from running_manager import Running
+from running_manager import Running, wait_for
 
 from securepc.agent.service import Agent
 from securepc.agent.trouble import Trouble
@@ -327,7 +327,7 @@ def test_entries_come_out_as_they_went_in(pc_by_hand: Pc, keeper: Any) -> None:
     pc_by_hand.seal(3, entries=5)
     pc_by_hand.send_all()
     last = pc_by_hand.manager.manager.log.size(pc_by_hand.agent.config.log) - 1
-    pc_by_hand.manager.wait_judged(last)
+    wait_for(lambda: keeper.position(pc_by_hand.agent.config.log) > last)
     mine = [one for one in keeper.seen if one.header.device == pc_by_hand.agent.config.device]
     assert [one.reason for one in mine] == [None] * 3
     paths = [e.data["path"] for one in mine for x in one.entries if (e := from_entry(x))]

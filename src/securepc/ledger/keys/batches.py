@@ -154,6 +154,20 @@ class BatchKeys(ABC):
         with self._read() as db:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
+    def periods(self) -> list[tuple[bytes, str, bytes | None]]:
+        """Every month and hold, (log, name, its key sealed to the recovery key); None: destroyed.
+
+        Raises:
+            ValueError: the owner has no recovery key, so nothing is sealed to it.
+        """
+        with self._read() as db:
+            rows = db.execute(
+                "SELECT log, name, wrapped, recovery FROM periods ORDER BY log, name"
+            ).fetchall()
+        if any(wrapped is not None and recovery is None for _, _, wrapped, recovery in rows):
+            raise ValueError("a month's key is not sealed to a recovery key")
+        return [(log, name, recovery) for log, name, _, recovery in rows]
+
     def _period(self, log: bytes, month: str) -> tuple[int, bytes]:
         known = self._periods.get((log, month))
         if known is not None:

@@ -33,7 +33,8 @@ _TABLES = (
  PRIMARY KEY (name, generation)) WITHOUT ROWID""",
     *BATCH_TABLES,
 )
-Key = TypeVar("Key", SigningKey, BoxKey)
+BACKUP = "backup"
+Key = TypeVar("Key", SigningKey, BoxKey, bytes)
 
 
 class LogKeys(NamedTuple):
@@ -162,6 +163,14 @@ class KeyStore(BatchKeys, OwnerKeys):
         with self._write() as db:
             db.executemany("INSERT OR IGNORE INTO secrets (name, generation, wrapped) VALUES (?, 1, ?)", made)
         return self.log(log)
+
+    def backup_key(self) -> bytes:
+        """The key that backups are encrypted with, 32 bytes; made when first asked for."""
+        made = self.wrap(secrets.token_bytes(32), BACKUP.encode())
+        with self._write() as db:
+            sql = "INSERT OR IGNORE INTO secrets (name, generation, wrapped) VALUES (?, 1, ?)"
+            db.execute(sql, (BACKUP, made))
+        return self._key(BACKUP, bytes)
 
     def verifier_key(self, log: bytes) -> VerifierKey:
         """The C2SP verifier key of a log's checkpoints; KeyError where there is none."""

@@ -140,6 +140,14 @@ _ALERTS = {
         "「{name}」の処理が失敗しました。自動で再試行しています({error})。",
         "“{name}” failed and is being tried again ({error}).",
     ),
+    "backup-late": (
+        "復元テストに合格したバックアップが{hours}時間ありません({error})。PCの記録はPCに残っています。",
+        "For {hours} hours no backup has passed its test restore ({error}). PCs keep their records.",
+    ),
+    "backup-failed": (
+        "バックアップに失敗しました。自動で再試行しています({error})。",
+        "A backup failed and is being tried again ({error}).",
+    ),
     "search-files": (
         "検索用のファイルを書き込めません({error})。ログは台帳にあり、失われません。",
         "The files for searching can't be written ({error}). The logs are on the ledger and are not lost.",

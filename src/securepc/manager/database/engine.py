@@ -69,6 +69,12 @@ class Database:
         for call in committed:
             call()
 
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Nobody writes meanwhile: for taking one moment of several files. To be held for an instant only."""
+        with self._writing:
+            yield
+
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()

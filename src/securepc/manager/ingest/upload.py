@@ -176,7 +176,7 @@ def receipt(manager: Manager, upload: Upload, committed: Committed, size: int) -
         ],
         "consistency": [b64encode(step) for step in manager.log.consistency(log, size, now)],
         **_cosigned(manager, log, now),
-        "watermark": None,  # nothing may be trimmed on the strength of a backup that does not exist
+        "watermark": manager.backups.watermark(log),
     }
     return messages.encode(answer)
 

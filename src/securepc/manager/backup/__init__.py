@@ -1,0 +1,1 @@
+"""Backups: encrypted, off this machine, and restored on trial before the manager vouches for them."""
