@@ -130,6 +130,7 @@ _COUNTS = {
     "logs": ("ログ", "logs"),
     "leaves": ("葉", "leaves"),
     "checkpoints": ("チェックポイント", "checkpoints"),
+    "votes": ("投票で決まったブロック", "blocks voted on"),
     "tiles": ("タイル", "tiles"),
     "bodies": ("本文", "bodies"),
     "dropped": ("期限切れの本文", "expired bodies"),

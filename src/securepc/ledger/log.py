@@ -22,7 +22,9 @@ from securepc.ledger.snapshot import Snapshot, take
 from securepc.ledger.state import DeviceRecord, records
 from securepc.ledger.store import StoreError, is_batch, queries, schema, tiles
 from securepc.ledger.store.queries import LogRow, Run
+from securepc.ledger.votes.store import VoteStore, path_beside
 from securepc.wire.signed import batch as headers
+from securepc.wire.signed.votes import Voted
 
 _CHUNK = 500
 
@@ -189,6 +191,22 @@ class LogReader:
         with self._moment() as db:
             row = queries.log(db, log)
             return take(db, row, _note(db, row, row.size, row.root, self._sign))
+
+    def votes(self, height: int) -> tuple[Voted, ...] | None:
+        """What validators voted for the state after the block at this height, from the genesis' validators
+        on; None while it is not kept. It is there a second or two after the block.
+
+        Raises:
+            Malformed: what is kept is not what was.
+        """
+        try:
+            store = VoteStore(path_beside(self._path))
+        except FileNotFoundError:
+            return None
+        try:
+            return store.proof(height + 1)
+        finally:
+            store.close()
 
     def device(self, log: bytes, device: bytes) -> DeviceRecord | None:
         """A device's record as of the last block."""

@@ -12,6 +12,7 @@ from securepc.ledger.state.logs import record_of
 from securepc.ledger.state.records import DeviceRecord, Record
 from securepc.ledger.store import queries
 from securepc.ledger.store.queries import LogRow
+from securepc.wire.signed.votes import Voted
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Snapshot(NamedTuple):
     log_record: bytes  # canonical JSON
     state_path: Path  # from the log record to the block's state root
     registry: list[tuple[str, str, bytes]]  # (type, id, canonical JSON), in the order of the tree
+    votes: tuple[Voted, ...] = ()  # for the block's state, where validators vote: see `LogReader.votes`
 
     def device(self, device: bytes) -> Proven | None:
         """A device's record, proven."""

@@ -49,7 +49,7 @@ def check(
         with closing(schema.connect_readonly(path)) as db:
             db.execute("BEGIN")
             if structure.check(db, path, report):
-                Replay(db, report, log_keys, keys, progress).run(trusted)
+                Replay(db, path, report, log_keys, keys, progress).run(trusted)
     except TooMany:
         report.not_checked.append("more")
     except Exception as error:  # what damaged bytes lead to has no bounds; whatever it is, it is a finding

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
+from pathlib import Path
 
 from securepc.ledger import genesis as geneses
 from securepc.ledger.block import transactions_root
 from securepc.ledger.fsck.contents import Contents
 from securepc.ledger.fsck.report import Report
+from securepc.ledger.fsck.votes import Votes
 from securepc.ledger.genesis import Genesis
 from securepc.ledger.keys import KeyStore
 from securepc.ledger.state import Refused, State
@@ -56,12 +58,14 @@ class Replay:
     def __init__(
         self,
         db: sqlite3.Connection,
+        path: Path,
         report: Report,
         log_keys: Mapping[bytes, bytes] | None,
         keys: KeyStore | None,
         progress: Callable[[int, int], None],
     ) -> None:
         self._db = db
+        self._path = path
         self._report = report
         self._progress = progress
         self._logs = {row.no: row for row in queries.logs(db)}
@@ -77,6 +81,14 @@ class Replay:
         head, time = genesis.beginning, genesis.created
         total = queries.height(self._db)
         self._contents.genesis = genesis
+        voted = Votes(self._path, genesis, self._report) if genesis.voted else None
+        try:
+            self._replay(genesis, head, time, total, voted)
+        finally:
+            if voted is not None:
+                voted.close(total)
+
+    def _replay(self, genesis: Genesis, head: bytes, time: int, total: int, voted: Votes | None) -> None:
         for height in self._heights(genesis, total):
             try:
                 header = self._block(height, genesis, head, time)
@@ -94,6 +106,8 @@ class Replay:
             if genesis.continues is not None and height == genesis.signed:
                 self._report.expect(head, genesis.continues.head, f"block {height}", "head")
             self._report.blocks += 1
+            if voted is not None and not genesis.is_signed(height):
+                voted.block(header)
             self._progress(height, total)
         self._contents.finish(self._state, head, self._place)
 

@@ -48,6 +48,7 @@ class Report:
     dropped: int = 0
     logs: int = 0
     checkpoints: int = 0
+    votes: int = 0
     tiles: int = 0
     keys: int = 0
     unreadable_keys: int = 0

@@ -83,6 +83,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "The index of batches does not lead to this one.",
     ),
     "count": ("{detail}。", "{detail}."),
+    "votes": (
+        "検証ノードの投票が正しくありません({detail})。votes.sqlite を消すと、ノードから取り直します。",
+        "What validators voted does not stand ({detail}); without votes.sqlite it is asked for again.",
+    ),
     "key-missing": (
         "保存期間中のバッチの鍵が鍵ストアにありません。",
         "The key store has no key for a batch whose month has not expired.",
@@ -99,6 +103,10 @@ UNCHECKED: dict[str, tuple[str, str]] = {
         "that the keys of the checkpoints are the right ones (no trust file)",
     ),
     "keys": ("バッチの鍵(鍵ストアを開いていません)", "the keys of the batches (no key store was opened)"),
+    "votes": (
+        "votes.sqlite にないブロックへの検証ノードの投票",
+        "what validators voted for blocks that votes.sqlite does not have",
+    ),
     "rest": (
         "最初の異常より後ろ(それまでの結果に依存するため)",
         "what comes after (it depends on what is broken)",

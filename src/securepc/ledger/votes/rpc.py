@@ -34,8 +34,9 @@ class Rpc:
         Raises:
             StoreError: it does not answer.
         """
-        info = self._ask("status", {})["sync_info"]
+        status = self._ask("status", {})
         try:
+            info = status["sync_info"]
             return int(info["earliest_block_height"]), int(info["latest_block_height"])
         except (KeyError, TypeError, ValueError):
             raise StoreError("our validator answers something else") from None
@@ -46,10 +47,10 @@ class Rpc:
         Raises:
             StoreError: the node does not answer, or not with that.
         """
-        signed = self._ask("commit", {"height": height})["signed_header"]
+        commit = self._ask("commit", {"height": height})
         found = self._ask("validators", {"height": height, "per_page": votes.MAX_VALIDATORS})
         try:
-            return _voted(signed, found["validators"])
+            return _voted(commit["signed_header"], found["validators"])
         except (KeyError, TypeError, ValueError, AttributeError, Malformed) as error:
             raise StoreError(f"our validator's commit of height {height} cannot be read: {error}") from None
 
@@ -57,7 +58,7 @@ class Rpc:
         assert self._url.hostname
         connection = http.client.HTTPConnection(self._url.hostname, self._url.port, timeout=_SECONDS)
         try:
-            connection.request("GET", f"/{path}?{urlencode(query)}")
+            connection.request("GET", f"/{path}" + (f"?{urlencode(query)}" if query else ""))
             answer = json.loads(connection.getresponse().read(_MAX_ANSWER))
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise StoreError(f"our validator does not answer: {type(error).__name__}: {error}") from None

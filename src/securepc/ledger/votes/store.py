@@ -87,11 +87,13 @@ class VoteStore:
         None where that height is not kept (yet).
         """
         last = self.get(height)
-        if last is None:
-            return None
-        sql = "SELECT height FROM votes WHERE changes = 1 AND height < ? ORDER BY height"
-        changes = [self.get(found) for (found,) in self._db.execute(sql, (height,)).fetchall()]
-        return (*(one for one in changes if one is not None), last)
+        return None if last is None else (*self.changes(0, height), last)
+
+    def changes(self, above: int, below: int) -> list[Voted]:
+        """The headers between two heights that hand over to other validators."""
+        sql = "SELECT height FROM votes WHERE changes = 1 AND height > ? AND height < ? ORDER BY height"
+        found = [self.get(height) for (height,) in self._db.execute(sql, (above, below)).fetchall()]
+        return [one for one in found if one is not None]
 
     def all(self) -> Iterator[Voted]:
         """Everything, by height."""

@@ -57,7 +57,8 @@ class Collector:
         content = Evidence(
             claim=claim,
             log=self._log,
-            block=self._snapshot.block,
+            block=b"" if self._snapshot.votes else self._snapshot.block,
+            votes=self._snapshot.votes,
             record=_placed(self._snapshot.log_record, self._snapshot.state_path),
             registrars=tuple(map(self._proven, self._registrars())),
             devices=tuple(map(self._device, devices)),

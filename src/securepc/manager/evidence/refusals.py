@@ -93,6 +93,19 @@ def unreadable(entry: str, reason: str) -> ApiError:
     )
 
 
+def not_voted(height: int, seconds: float) -> ApiError:
+    """The validators' votes for the newest block did not come in time."""
+    return ApiError(
+        503,
+        "not-voted",
+        f"ブロック {height} への検証ノードの投票がまだそろっていません({seconds:.0f}秒待ちました)。"
+        "検証ノードの3分の2を超える台数が動いていることを確かめてください。",
+        f"The validators' votes for block {height} are not there yet (waited {seconds:.0f} seconds). "
+        "Check that more than two thirds of the validators run.",
+        retry_after=30,
+    )
+
+
 def too_large() -> ApiError:
     """More than a pack can hold."""
     return ApiError(

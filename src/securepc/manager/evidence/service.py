@@ -1,7 +1,8 @@
 """Make evidence packs: of chosen entries, of what a search finds, of all that a device recorded in a range.
 
 1. What is asked for and not sealed yet is sealed: the devices are ordered to, and waited for.
-2. One snapshot of the ledger is taken, which covers it all, and shown to the witnesses.
+2. One snapshot of the ledger is taken, which covers it all, and shown to the witnesses; where validators
+   order blocks, their votes for it are waited for.
 3. The pack is written from that snapshot, batch by batch.
 """
 
@@ -20,6 +21,7 @@ from securepc.wire.signed import batch as headers
 from securepc.wire.signed import pack
 from securepc.wire.signed.canonical import MAX_INTEGER, Malformed
 from securepc.wire.signed.evidence import Range
+from securepc.wire.signed.votes import Voted
 
 if TYPE_CHECKING:
     from securepc.manager.core import Manager
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 SEAL_SECONDS = 15.0
 """How long devices are waited for. An agent that is online has its batch on the ledger in two."""
+VOTE_SECONDS = 15.0
+"""How long the validators' votes for the newest block are waited for. They come within two."""
 _ASK_AGAIN = 2.0
 _LOOK = 0.05
 
@@ -133,9 +137,23 @@ class EvidenceService:
         return Range(device, min(numbers), max(numbers))
 
     def _collector(self, log: bytes) -> Collector:
-        return Collector(
-            self._manager.log, self._manager.keys, self._manager.witnesses.snapshot(log).snapshot
-        )
+        snapshot = self._manager.witnesses.snapshot(log).snapshot
+        if not self._manager.log.genesis().is_signed(snapshot.height):
+            snapshot = snapshot._replace(votes=self._votes(snapshot.height))
+        return Collector(self._manager.log, self._manager.keys, snapshot)
+
+    def _votes(self, height: int) -> tuple[Voted, ...]:
+        """What validators voted for the block; they are waited for.
+
+        Raises:
+            ApiError: `not-voted`.
+        """
+        until = time.monotonic() + VOTE_SECONDS
+        while (found := self._manager.log.votes(height)) is None:
+            if time.monotonic() > until:
+                raise refusals.not_voted(height, VOTE_SECONDS)
+            time.sleep(_LOOK)
+        return found
 
     def _write(
         self,
