@@ -47,6 +47,14 @@ class Gathered:
 
 
 @pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home folder to be watched."""
+    home = tmp_path / "ホーム"
+    home.mkdir()
+    return home
+
+
+@pytest.fixture
 def gathered() -> Iterator[Gathered]:
     yield Gathered()
 

@@ -28,13 +28,6 @@ if TYPE_CHECKING:
 pytest_plugins = ["collecting"]
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    home = tmp_path / "ホーム"
-    home.mkdir()
-    return home
-
-
 @pytest.fixture(params=[True, False], ids=["renames", "halves"])
 def watch(
     request: pytest.FixtureRequest, home: Path, context: Context, rules: Rules, gathered: Gathered

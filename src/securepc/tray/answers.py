@@ -30,6 +30,18 @@ class Texts(msgspec.Struct, frozen=True):
     en: Text = ""
 
 
+class _Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What has a sentence, where there is more to say."""
+
+    ja: Text = ""
+    en: Text = ""
+
+    @property
+    def texts(self) -> Texts:
+        """The sentence."""
+        return Texts(self.ja, self.en)
+
+
 class Notice(msgspec.Struct, frozen=True):
     """What the agent told, and when. `level`: info, warn, block."""
 
@@ -54,17 +66,10 @@ class Notices(msgspec.Struct, frozen=True):
     series: Word
 
 
-class Part(msgspec.Struct, frozen=True):
+class Part(_Said, frozen=True):
     """A door or a collector: a word, and a sentence where there is more to say."""
 
     state: Word
-    ja: Text = ""
-    en: Text = ""
-
-    @property
-    def texts(self) -> Texts:
-        """Its sentence."""
-        return Texts(self.ja, self.en)
 
 
 class Queue(msgspec.Struct, frozen=True):
@@ -127,18 +132,11 @@ class Status(msgspec.Struct, frozen=True):
     error: Trouble | None = None
 
 
-class Recorded(msgspec.Struct, frozen=True):
+class Recorded(_Said, frozen=True):
     """One kind of what is recorded, and whether it is now."""
 
     title: Texts
     state: Word
-    ja: Text = ""
-    en: Text = ""
-
-    @property
-    def texts(self) -> Texts:
-        """What of it is not seen."""
-        return Texts(self.ja, self.en)
 
 
 class Records(msgspec.Struct, frozen=True):
@@ -188,32 +186,18 @@ class Challenge(msgspec.Struct, frozen=True):
     medium: Word = ""
 
 
-class Locked(msgspec.Struct, frozen=True):
+class Locked(_Said, frozen=True):
     """Whether the PC is locked, and why."""
 
     locked: bool
-    ja: Text = ""
-    en: Text = ""
-
-    @property
-    def texts(self) -> Texts:
-        """Why, and how to be released."""
-        return Texts(self.ja, self.en)
 
 
-class Drive(msgspec.Struct, frozen=True):
+class Drive(_Said, frozen=True):
     """The Ghost Drive: whether the policy asks for one, whether it is open, and in a sentence why not."""
 
     on: bool
     open: bool
     folder: Text = ""
-    ja: Text = ""
-    en: Text = ""
-
-    @property
-    def texts(self) -> Texts:
-        """Why it is not open."""
-        return Texts(self.ja, self.en)
 
 
 def read(answer: dict[str, Any], kind: type[T]) -> T:

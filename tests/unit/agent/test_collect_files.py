@@ -25,13 +25,6 @@ pytest_plugins = ["collecting"]
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    home = tmp_path / "ホーム"
-    home.mkdir()
-    return home
-
-
-@pytest.fixture
 def watch(home: Path, context: Context, gathered: Gathered) -> Iterator[Callable[[], FilesCollector]]:
     started: list[FilesCollector] = []
 
