@@ -25,6 +25,7 @@ from securepc.ledger.keys import KekError, KeyStore, open_keys
 from securepc.ledger.log import LogReader
 from securepc.ledger.store import StoreError
 from securepc.verify import trust
+from securepc.verify.workers import cores
 from securepc.wire.signed import block, documents
 from securepc.wire.signed import leaf as leaves
 from securepc.wire.signed.canonical import Malformed
@@ -108,7 +109,9 @@ def fsck(home: Path, keys: bool, as_json: bool) -> int:
     store = _keys(home) if keys else None
     started = time.monotonic()
     with _progress(not as_json) as progress:
-        report = audit.check(path, trusted=trusted, log_keys=log_keys, keys=store, progress=progress)
+        report = audit.check(
+            path, trusted=trusted, log_keys=log_keys, keys=store, progress=progress, workers=cores()
+        )
     if store is not None:
         store.close()
     show = _show_json if as_json else _show

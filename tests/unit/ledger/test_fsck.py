@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import signal
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +17,9 @@ from ledger_world import START, Agency, Device, World
 from securepc.ledger import chain, fsck
 from securepc.ledger import genesis as geneses
 from securepc.ledger.chain import Committed
+from securepc.ledger.fsck import ahead
 from securepc.ledger.store import schema
+from securepc.wire import keys
 from securepc.wire.keys import SigningKey
 from securepc.wire.signed import batch
 
@@ -250,3 +254,51 @@ def test_keys_of_batches_are_looked_for(tmp_path: Path) -> None:
     assert report.sound
     assert (report.keys, report.unreadable_keys) == (1, 1)
     world.close()
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        None,
+        "UPDATE leaves SET leaf = substr(leaf, 1, 357) || x'00' WHERE place = 60",
+        "UPDATE records SET record = x'7b7d' WHERE type = 'device'",
+        "UPDATE leaves SET leaf = 7 WHERE place = 61",
+    ],
+)
+def test_other_processes_find_the_same(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edit: str | None
+) -> None:
+    """And where all is sound they take the batches' signatures off this one."""
+    copy = tmp_path / "chain.sqlite"
+    shutil.copy(world.path, copy)
+    if edit is not None:
+        db = sqlite3.connect(copy)
+        db.execute(edit)
+        db.commit()
+        db.close()
+    alone = fsck.check(copy, trusted=world.store.genesis)
+    assert alone.sound == (edit is None)
+    checked: list[bytes] = []
+    verify = keys.verify
+
+    def watched(key: bytes, message: bytes, signature: bytes) -> bool:
+        checked.append(message)
+        return verify(key, message, signature)
+
+    monkeypatch.setattr(ahead, "WORTH_IT", 0)
+    monkeypatch.setattr(keys, "verify", watched)
+    assert fsck.check(copy, trusted=world.store.genesis, workers=2) == alone
+    # What is not in the records, or not valid, this process judges itself.
+    assert edit is not None or not [message for message in checked if batch.is_batch(message)]
+
+
+def test_a_killed_process_is_replaced_by_this_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead, "WORTH_IT", 0)
+    monkeypatch.setattr(ahead, "_check", _die)
+    report = fsck.check(world.path, trusted=world.store.genesis, workers=2)
+    assert report.sound, report.findings
+
+
+def _die(sent: list[ahead.Signed]) -> bytes:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return b""

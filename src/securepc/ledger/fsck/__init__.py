@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from securepc.ledger.fsck import structure
+from securepc.ledger.fsck.ahead import Ahead
 from securepc.ledger.fsck.replay import Replay
 from securepc.ledger.fsck.report import Finding, Report, TooMany
 from securepc.ledger.genesis import Genesis
@@ -28,6 +29,7 @@ def check(
     log_keys: Mapping[bytes, bytes] | None = None,
     keys: KeyStore | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    workers: int = 1,
 ) -> Report:
     """Audit a store. A writer may be at work: what it adds meanwhile is not looked at.
 
@@ -36,6 +38,7 @@ def check(
         log_keys: the public keys that must have signed the checkpoints of logs, by log handle.
         keys: where the batches' keys must be.
         progress: called with the blocks done and to do.
+        workers: how many processes may check signatures; what is found is the same.
 
     Raises:
         FileNotFoundError: there is no store.
@@ -49,7 +52,8 @@ def check(
         with closing(schema.connect_readonly(path)) as db:
             db.execute("BEGIN")
             if structure.check(db, path, report):
-                Replay(db, path, report, log_keys, keys, progress).run(trusted)
+                with closing(Ahead(db, workers)) as ahead:
+                    Replay(db, path, report, log_keys, keys, progress, ahead).run(trusted)
     except TooMany:
         report.not_checked.append("more")
     except Exception as error:  # what damaged bytes lead to has no bounds; whatever it is, it is a finding

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from securepc.ledger import genesis as geneses
 from securepc.ledger.block import transactions_root
+from securepc.ledger.fsck.ahead import Ahead
 from securepc.ledger.fsck.contents import Contents
 from securepc.ledger.fsck.report import Report
 from securepc.ledger.fsck.votes import Votes
@@ -63,13 +64,15 @@ class Replay:
         log_keys: Mapping[bytes, bytes] | None,
         keys: KeyStore | None,
         progress: Callable[[int, int], None],
+        ahead: Ahead,
     ) -> None:
         self._db = db
         self._path = path
         self._report = report
         self._progress = progress
         self._logs = {row.no: row for row in queries.logs(db)}
-        self._state = State(History(db))
+        self._ahead = ahead
+        self._state = State(History(db), verify=ahead.verify)
         self._contents = Contents(db, report, self._logs, log_keys, keys)
         self._place = 0
 
@@ -146,6 +149,7 @@ class Replay:
             self._report.wrong(where, "time")
         self._report.expect(first, self._place, where, "first")
         transactions = self._transactions(layout)
+        self._ahead.reach(self._place)
         root = transactions_root(transactions)
         self._report.expect(root, header.transactions, where, "transactions")
         if any(after.log < before.log for before, after in pairwise(transactions)):

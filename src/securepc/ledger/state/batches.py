@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import NamedTuple
 
 from securepc.ledger.state.logs import History, LogState
@@ -15,12 +14,21 @@ from securepc.wire.signed import leaf as leaves
 from securepc.wire.signed.batch import MAX_CIPHERTEXT, BatchHeader
 from securepc.wire.signed.block import Item
 from securepc.wire.signed.canonical import Malformed
+from securepc.wire.signed.leaf import CheckSignature
 
 
-def check(log: LogState, items: list[Item], history: History, *, dropped: bool = False) -> DeviceRecord:
+def check(
+    log: LogState,
+    items: list[Item],
+    history: History,
+    *,
+    dropped: bool = False,
+    verify: CheckSignature = keys.verify,
+) -> DeviceRecord:
     """The record of the device after these batches. Changes nothing.
 
     `dropped`: an empty body is not judged, as it may have been dropped at expiry.
+    `verify`: says whether a signature is valid; what has checked it before may say so.
 
     Raises:
         Refused: "duplicate" where leading batches are in the log already (`known` says where), or what
@@ -31,7 +39,7 @@ def check(log: LogState, items: list[Item], history: History, *, dropped: bool =
     if sum(len(item.body) for item in items) > MAX_CIPHERTEXT:
         raise Refused("too-large", f"payloads of over {MAX_CIPHERTEXT} bytes in one transaction")
     device = _device(log, batches)
-    known = _known(log, device, batches, history)
+    known = _known(log, device, batches, history, verify)
     if known:
         raise Refused("duplicate", f"{len(known)} batches are in the log already", known=known)
     wanted = expected(device)
@@ -41,12 +49,12 @@ def check(log: LogState, items: list[Item], history: History, *, dropped: bool =
     for batch in batches:
         if batch.header.key_id != identity:
             raise Refused("key", batch.header.key_id.hex(), expected=wanted)
-        _check_signature(device.key, batch)
+        _check_signature(device.key, batch, verify)
         _check_place(batch.header, wanted)
         if batch.body or not dropped:
             _check_body(batch)
         wanted = Expected(batch.header.epoch + 1, batch.header.last + 1, batch.hash)
-    return replace(device, epoch=wanted.epoch - 1, sequence=wanted.sequence - 1, head=wanted.head)
+    return device.after(wanted.epoch - 1, wanted.sequence - 1, wanted.head)
 
 
 def append(log: LogState, items: list[Item], after: DeviceRecord, time: int) -> list[int]:
@@ -105,7 +113,9 @@ def _device(log: LogState, batches: list[_Batch]) -> DeviceRecord:
     return device
 
 
-def _known(log: LogState, device: DeviceRecord, batches: list[_Batch], history: History) -> tuple[int, ...]:
+def _known(
+    log: LogState, device: DeviceRecord, batches: list[_Batch], history: History, verify: CheckSignature
+) -> tuple[int, ...]:
     """Where those leading batches are that the log has. A different batch for an epoch that was accepted is
     a fork, but only under the device's signature: nobody else can make it look forked."""
     known: list[int] = []
@@ -120,13 +130,13 @@ def _known(log: LogState, device: DeviceRecord, batches: list[_Batch], history: 
         if headers.message_hash(leaf) == batch.hash:
             known.append(index)
             continue
-        _check_signature(key_of(log, device, batch.header.key_id), batch)
+        _check_signature(key_of(log, device, batch.header.key_id), batch, verify)
         raise Refused("fork", f"epoch {epoch} stands at leaf {index}", expected=expected(device))
     return tuple(known)
 
 
-def _check_signature(key: bytes | None, batch: _Batch) -> None:
-    if key is None or not keys.verify(key, batch.message, batch.signature):
+def _check_signature(key: bytes | None, batch: _Batch, verify: CheckSignature) -> None:
+    if key is None or not verify(key, batch.message, batch.signature):
         raise Refused("signature", "of a batch")
 
 

@@ -12,10 +12,11 @@ from securepc.ledger.state.logs import History, LogState
 from securepc.ledger.state.refused import Refused
 from securepc.ledger.state.registry import Registry
 from securepc.ledger.state.rules import Case
+from securepc.wire import keys
 from securepc.wire.signed import batch as headers
-from securepc.wire.signed import leaf as leaves
 from securepc.wire.signed.block import Transaction
 from securepc.wire.signed.canonical import Malformed
+from securepc.wire.signed.leaf import CheckSignature
 
 
 class Appended(NamedTuple):
@@ -31,16 +32,20 @@ class State:
 
     `apply` changes a state in place or, when it refuses, not at all. A block is tried on a `scratch` copy,
     which shares every log that the block does not touch and becomes the state once the block is stored.
+    `verify` says whether a batch is signed by a key.
     """
 
-    def __init__(self, history: History, logs: Iterable[LogState] = ()) -> None:
+    def __init__(
+        self, history: History, logs: Iterable[LogState] = (), verify: CheckSignature = keys.verify
+    ) -> None:
         self._history = history
+        self._verify = verify
         self._logs: dict[bytes, LogState] = {log.log: log for log in logs}
         self._own: dict[bytes, LogState] = dict(self._logs)
 
     def scratch(self) -> State:
         """A copy to try transactions on."""
-        copy = State(self._history)
+        copy = State(self._history, verify=self._verify)
         copy._logs = dict(self._logs)
         return copy
 
@@ -75,8 +80,7 @@ class State:
             Refused: not acceptable; nothing has changed.
         """
         try:
-            first = leaves.split(transaction.items[0].leaf)
-            if first.kind == headers.KIND:
+            if headers.is_batch(transaction.items[0].leaf):
                 return self._apply_batches(transaction, time, dropped)
             return self._apply_document(transaction, time)
         except Malformed as error:
@@ -86,7 +90,7 @@ class State:
         log = self._logs.get(transaction.log)
         if log is None:
             raise Refused("unknown-log", transaction.log.hex())
-        after = batches.check(log, transaction.items, self._history, dropped=dropped)
+        after = batches.check(log, transaction.items, self._history, dropped=dropped, verify=self._verify)
         indexes = batches.append(self._writable(log), transaction.items, after, time)
         return [Appended(i, item.leaf, item.body) for i, item in zip(indexes, transaction.items, strict=True)]
 

@@ -20,9 +20,9 @@ from securepc.ledger.state import LogState, Registry, State, records
 from securepc.ledger.store import expiry, queries, schema, tiles, writer
 from securepc.ledger.store.errors import StoreDamaged, StoreError, StoreFull, StoreLocked
 from securepc.ledger.store.lock import Lock
-from securepc.ledger.store.writer import is_batch
 from securepc.wire.signed import block as blocks
 from securepc.wire.signed import leaf as leaves
+from securepc.wire.signed.batch import is_batch
 
 FLOOR = 64 * 1024 * 1024
 """Free bytes below which no block is begun: SQLite needs room to work, and an administrator to act."""

@@ -9,13 +9,7 @@ from securepc.ledger.block import Block
 from securepc.ledger.state import LogState
 from securepc.ledger.store import queries, schema
 from securepc.ledger.store.tiles import WIDTH
-
-_BATCH = b"securepc/batch/"
-
-
-def is_batch(leaf: bytes) -> bool:
-    """Whether a leaf of the store is a batch: the one kind that has a body."""
-    return leaf.startswith(_BATCH)
+from securepc.wire.signed.batch import is_batch
 
 
 class Numbers:

@@ -15,6 +15,7 @@ from securepc.wire.signed import leaf as leaves
 from securepc.wire.signed.canonical import Malformed
 
 KIND = "batch"
+_PREFIX = b"securepc/batch/"
 _LAYOUT = struct.Struct(">16s16s8s16sQQQQQQQ32s32s32sI32s32s")
 HEADER_SIZE = _LAYOUT.size
 SALT_SIZE = 16
@@ -93,6 +94,17 @@ def parse(data: bytes) -> BatchHeader:
     ):
         raise Malformed("batch header: a time out of range")
     return header
+
+
+def is_batch(leaf: bytes) -> bool:
+    """Whether a leaf says that it is a batch, the one kind that has a body; nothing else of it is judged."""
+    return leaf.startswith(_PREFIX)
+
+
+def claimed_key_id(leaf: bytes) -> bytes:
+    """The key id that stands in a batch's leaf, where no more is known of it than `is_batch`."""
+    start = len(leaves.context(KIND)) + 32
+    return leaf[start : start + 8]
 
 
 def of_leaf(leaf: bytes) -> BatchHeader:
