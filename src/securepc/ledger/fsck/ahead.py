@@ -1,8 +1,9 @@
 """Batches' signatures, checked by other processes while the replay is still on its way to them.
 
-An audit spends more than half its time in signatures, and Python does one thing at a time. What comes back is
-a set of (key, leaf) that are valid; the replay asks it first and checks for itself what is not in it. With
-which key a batch must be signed is the replay's to say: here it is only guessed, from records not yet audited.
+An audit spends more than half its time in signatures, and Python does one thing at a time. What comes back
+is a set of (key, leaf) that are valid; the replay asks it first and checks for itself what is not in it. Which
+key must have signed is the replay's to say: here it is only guessed, from records not yet audited. Nor is anything
+reported from here: what cannot be read is found by the replay, in its place.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sqlite3
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from multiprocessing import get_context
 
 from securepc.ledger.state import DeviceRecord, records
@@ -36,7 +38,9 @@ class Ahead:
         self._valid: set[Signed] = set()
         self._under_way: deque[tuple[int, list[Signed], Future[bytes]]] = deque()
         self._next = 0
-        self._total = db.execute("SELECT count(*) FROM leaves").fetchone()[0]
+        self._total = 0
+        with suppress(sqlite3.Error):
+            self._total = db.execute("SELECT count(*) FROM leaves").fetchone()[0]
         self._most = 2 * workers
         self._pool: ProcessPoolExecutor | None = None
         self._guesses: dict[bytes, bytes] = {}
@@ -82,7 +86,10 @@ class Ahead:
 
     def _send(self, pool: ProcessPoolExecutor) -> None:
         start, self._next = self._next, self._next + _STRETCH
-        rows = self._db.execute("SELECT leaf FROM leaves WHERE place >= ? AND place < ?", (start, self._next))
+        rows: list[tuple[object]] = []
+        with suppress(sqlite3.Error):
+            sql = "SELECT leaf FROM leaves WHERE place >= ? AND place < ?"
+            rows = self._db.execute(sql, (start, self._next)).fetchall()
         sent = [
             (self._guesses[identity], leaf)
             for (leaf,) in rows
@@ -96,7 +103,10 @@ class Ahead:
 def _guesses(db: sqlite3.Connection) -> dict[bytes, bytes]:
     """The devices' keys, now and before, by their ids in headers."""
     found: dict[bytes, bytes] = {}
-    for (data,) in db.execute("SELECT record FROM records WHERE type IN ('device', 'key')"):
+    rows: list[tuple[bytes]] = []
+    with suppress(sqlite3.Error):
+        rows = db.execute("SELECT record FROM records WHERE type IN ('device', 'key')").fetchall()
+    for (data,) in rows:
         try:
             record = records.decode(data)
         except (ValueError, TypeError, AttributeError):
