@@ -1,9 +1,9 @@
 """Batches' signatures, checked by other processes while the replay is still on its way to them.
 
 An audit spends more than half its time in signatures, and Python does one thing at a time. What comes back
-is a set of (key, leaf) that are valid; the replay asks it first and checks for itself what is not in it. Which
-key must have signed is the replay's to say: here it is only guessed, from records not yet audited. Nor is anything
-reported from here: what cannot be read is found by the replay, in its place.
+is a set of (key, leaf) that are valid; the replay asks it first and checks for itself what is not in it.
+Which key must have signed is the replay's to say: here it is only guessed, from records not yet audited.
+Nor is anything reported from here: what cannot be read is found by the replay, in its place.
 """
 
 from __future__ import annotations
