@@ -20,7 +20,7 @@ demo:
 
 test:
 	@tools/venv dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 lab:
 	@tools/lab

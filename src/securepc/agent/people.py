@@ -15,7 +15,13 @@ from securepc.wire.unrecorded import unrecorded
 
 _WAIT = 25.0
 _FRESH = 0.5
-_RECORDED = {"files": "file", "processes": "process", "sessions": "session", "network": "network"}
+_RECORDED = {
+    "files": "file",
+    "processes": "process",
+    "sessions": "session",
+    "network": "network",
+    "visits": "web",
+}
 """Collector → the family of what it records."""
 
 

@@ -226,6 +226,7 @@ _COLLECTORS = {
     "processes": ("プログラム", "programs"),
     "sessions": ("ログオン", "logon"),
     "network": ("ネットワーク", "network"),
+    "visits": ("Web閲覧", "web pages"),
 }
 _NO_TLS = (
     "なし。封印前の行は送りません。マネージャーのアドレスを https:// にしてください。",

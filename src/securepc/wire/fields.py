@@ -87,6 +87,7 @@ FIELDS: dict[str, Field] = dict(
         _field("purpose", "text", "目的", "Purpose"),
         _field("approver", "text", "承認者", "Approver"),
         _field("requester", "text", "申請者", "Requester"),
+        _field("visited", "time", "閲覧日時", "Visited"),
         _field("until", "time", "期限", "Until"),
         _field("request", "text", "申請番号", "Request"),
         _field("minutes", "integer", "時間(分)", "Minutes"),

@@ -55,6 +55,13 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     on: bool = True
 
 
+class Visits(msgspec.Struct, frozen=True, kw_only=True):
+    """Web pages that people open; `queries`: with what follows `?` and `#` in their addresses."""
+
+    on: bool = False
+    queries: bool = False
+
+
 class Collect(msgspec.Struct, frozen=True, kw_only=True):
     """What is collected, a switch a collector."""
 
@@ -62,6 +69,7 @@ class Collect(msgspec.Struct, frozen=True, kw_only=True):
     processes: Processes = Processes()
     sessions: Sessions = Sessions()
     network: Network = Network()
+    visits: Visits = Visits()
 
 
 class NoiseRule(msgspec.Struct, frozen=True, kw_only=True):

@@ -78,7 +78,22 @@ def unrecorded(rules: Rules) -> list[Sentence]:
                 "the rest becomes one entry with counts.",
             )
         )
-    off = [name for name, kind in KINDS.items() if kind.off]
+    if collect.visits.on:
+        sentences.append(
+            Sentence(
+                "Webの閲覧は、プライベートウィンドウのものと、記録する前に履歴から消されたものは記録できません。",
+                "Web pages in private windows, and those erased from the history at once, are not seen.",
+            )
+        )
+        if not collect.visits.queries:
+            sentences.append(
+                Sentence(
+                    "WebのURLのうち「?」「#」より後ろは記録しません。",
+                    "What follows ? and # in the addresses of web pages is not recorded.",
+                )
+            )
+    asked_for = {"web.visit"} if collect.visits.on else set()
+    off = [name for name, kind in KINDS.items() if kind.off and name not in asked_for]
     ja = "、".join(title(name) for name in off)
     en = ", ".join(title(name, "en").lower() for name in off)
     sentences.append(Sentence(f"既定では記録しません:{ja}", f"Not recorded by default: {en}"))

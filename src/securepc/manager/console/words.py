@@ -34,6 +34,7 @@ COLLECTORS = {
     "processes": N_("Applications"),
     "sessions": N_("Logon and logoff"),
     "network": N_("Networks"),
+    "visits": N_("Web pages"),
 }
 COLLECTOR_STATES = {
     "running": Word(N_("Recording"), "good"),

@@ -51,6 +51,8 @@ SWITCHES = {
     "hash": Switch(("processes", "hash"), N_("Applications: SHA-256 of programs")),
     "sessions": Switch(("sessions", "on"), N_("Logon and power")),
     "network": Switch(("network", "on"), N_("Networks")),
+    "visits": Switch(("visits", "on"), N_("Web pages")),
+    "queries": Switch(("visits", "queries"), N_("Web pages: what follows ? and # in addresses")),
 }
 
 
@@ -130,6 +132,19 @@ def _topics(rules: Rules) -> list[Topic]:
             N_("Networks"),
             collect.network.on,
             [Sentence(N_("Connections, disconnections, changed addresses and gateways."), {})],
+        ),
+        Topic(
+            N_("Web pages"),
+            collect.visits.on,
+            [
+                Sentence(N_("Pages opened in Chromium, Chrome, Edge and Firefox, by their histories."), {}),
+                Sentence(
+                    N_("With their whole addresses, which may hold personal data.")
+                    if collect.visits.queries
+                    else N_("Addresses without what follows ? and #."),
+                    {},
+                ),
+            ],
         ),
         Topic(
             N_("Software and state"),

@@ -79,7 +79,7 @@ DOORS: tuple[Kind, ...] = (
         urgent=True,
     ),
     kind("network.bluetooth", "Bluetooth接続", "Bluetooth connection", "name mac state", since=RESERVED),
-    kind("web.visit", "Webの閲覧", "Web page", "url host title browser", since=RESERVED, off=True),
+    kind("web.visit", "Webの閲覧", "Web page", "url host title browser visited", off=True),
     kind("web.blocked", "Webの遮断", "Web site blocked", "host rule how port count +by"),
     kind("web.upload", "Webへのアップロード", "Uploaded", "url host path size browser", since=RESERVED),
     kind("web.download", "Webからのダウンロード", "Downloaded", "url host path size browser", since=RESERVED),

@@ -30,7 +30,9 @@ def collectors(context: Context) -> list[Collector]:
     from securepc.agent.collect.processes import ProcessesCollector
     from securepc.agent.collect.sessions import SessionsCollector
     from securepc.agent.collect.sifting import sifted
+    from securepc.agent.collect.visits import VisitsCollector
     from securepc.agent.platform.linux.connector import ProcessEvents
+    from securepc.agent.platform.linux.histories import LinuxHistories
     from securepc.agent.platform.linux.logons import Logons
     from securepc.agent.platform.linux.people import homes, name_of
     from securepc.agent.platform.linux.polling import ProcessList
@@ -52,6 +54,7 @@ def collectors(context: Context) -> list[Collector]:
             ProcessesCollector(context, observers),
             SessionsCollector(context, Logons()),
             NetworkCollector(context, NetlinkLookout),
+            VisitsCollector(context, LinuxHistories(homes)),
         ],
         homes,
     )

@@ -1,0 +1,207 @@
+"""Web pages that people opened, as their browsers remember them. Off unless the policy asks for it.
+
+A browser's history is looked at when its file has changed. What was seen last is kept on the disk, so that
+visits made while the agent was away are told, too; after a power loss the last ones may be told twice, never
+none. Recording begins with the moment it was switched on: nobody's past is read. What a browser does not
+remember (private windows, history erased before the next look) is not seen, and `wire.unrecorded` says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+from securepc.agent import files
+from securepc.agent.collect import RUNNING, CollectorStatus, Context, Emit, crash
+from securepc.wire.policy import read_rules
+
+NAME = "visits.json"
+"""In the agent's folder: how far each history was read."""
+EVERY = 15.0
+"""Seconds between two looks: a browser writes its history some ten seconds late itself."""
+_SCHEMES = frozenset({"http", "https", "ftp", "file"})
+_LIMIT = 1_000_000
+_LONGEST = 2_048
+"""Characters of an address or a title that are kept."""
+_PROFILES = 1_000
+
+
+class Profile(NamedTuple):
+    """A browser's profile of a user. `key` is its own as long as it stands; `state` changes with the file."""
+
+    key: str
+    user: str
+    browser: str
+    state: str
+
+
+class Visit(msgspec.Struct, frozen=True):
+    """A page that was opened: its number in the history, when (µs since 1970 UTC), and what it was."""
+
+    id: int
+    at: int
+    url: str
+    title: str
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """How far a history was read: the number and the time of the newest visit, and the file's state then."""
+
+    id: int = 0
+    at: int = 0
+    state: str = ""
+
+
+class Unreadable(Exception):
+    """A history that cannot be read now: busy, damaged, or of another make."""
+
+
+class Histories(Protocol):
+    """A system's way to browsers' histories. Used from one thread."""
+
+    def profiles(self) -> Sequence[Profile]:
+        """Those that there are. Cheap: no history is opened."""
+
+    def read(self, profile: Profile, after: Seen) -> tuple[Sequence[Visit], bool]:
+        """Visits after the last one seen, oldest first, and whether there are more.
+
+        Raises:
+            Unreadable: not now.
+        """
+
+
+class _Read(msgspec.Struct):
+    since: int = 0
+    profiles: dict[str, Seen] = {}
+
+
+class VisitsCollector:
+    """`Collector` of web pages."""
+
+    name = "visits"
+    kinds: tuple[str, ...] = ("web.visit",)
+
+    def __init__(self, context: Context, histories: Histories, *, every: float = EVERY) -> None:
+        self._context, self._histories, self._every = context, histories, every
+        self._path = context.home / NAME
+        self._read = _Read()
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._status = CollectorStatus("off", "まだ開始していません。", "Not started yet.")
+        self._emit: Emit = lambda event: None
+
+    def start(self, emit: Emit) -> None:
+        """Follow the histories from a thread of its own."""
+        self._emit = emit
+        self._stop.clear()
+        self._read = self._load()
+        self._thread = threading.Thread(target=self._guard, name="collect-visits", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        self._status = CollectorStatus("off", "停止しています。", "Stopped.")
+
+    def status(self) -> CollectorStatus:
+        """Running, which history cannot be read, or off by policy."""
+        return self._status
+
+    def _guard(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._look()
+                self._stop.wait(self._every)
+        except Exception as error:
+            self._status, event = crash(self._context, "Webの閲覧", "web pages", error)
+            self._emit(event)
+
+    def _look(self) -> None:
+        if not read_rules(self._context.rules()).collect.visits.on:
+            self._status = CollectorStatus("off", "ポリシーにより記録しません。", "Off by policy.")
+            if self._read != _Read():  # switched on again, it begins again
+                self._keep(_Read())
+            return
+        if not self._read.since:
+            self._keep(_Read(since=self._context.clock.at()))
+        profiles = self._histories.profiles()[:_PROFILES]
+        unreadable = []
+        for profile in profiles:
+            if self._stop.is_set():
+                return
+            try:
+                self._follow(profile)
+            except Unreadable as error:
+                unreadable.append(f"{profile.browser} ({profile.user}): {error}")
+        gone = set(self._read.profiles) - {one.key for one in profiles}
+        if gone:
+            kept = {key: seen for key, seen in self._read.profiles.items() if key not in gone}
+            self._keep(_Read(self._read.since, kept))
+        self._status = _unreadable(unreadable) if unreadable else RUNNING
+
+    def _follow(self, profile: Profile) -> None:
+        seen = self._read.profiles.get(profile.key, Seen(at=self._read.since))
+        more = profile.state != seen.state
+        while more and not self._stop.is_set():
+            visits, more = self._histories.read(profile, seen)
+            for visit in visits:
+                self._tell(profile, visit)
+            if visits:
+                seen = Seen(visits[-1].id, max(visits[-1].at, seen.at))
+            seen = msgspec.structs.replace(seen, state="" if more else profile.state)
+            self._keep(_Read(self._read.since, {**self._read.profiles, profile.key: seen}))
+
+    def _tell(self, profile: Profile, visit: Visit) -> None:
+        rules = read_rules(self._context.rules()).collect.visits
+        url, host = recorded(visit.url, queries=rules.queries)
+        if not url:
+            return
+        data = {"url": url, "host": host, "title": visit.title[:_LONGEST], "browser": profile.browser}
+        self._emit(self._context.event("web.visit", {**data, "visited": visit.at}, user=profile.user))
+
+    def _keep(self, read: _Read) -> None:
+        self._read = read
+        with contextlib.suppress(OSError):  # a full disk is the journal's to tell
+            files.replace(self._path, msgspec.json.encode(read))
+
+    def _load(self) -> _Read:
+        try:
+            return msgspec.json.decode(self._path.read_bytes()[:_LIMIT], type=_Read)
+        except (OSError, msgspec.MsgspecError):
+            return _Read()
+
+
+def recorded(url: str, *, queries: bool) -> tuple[str, str]:
+    """What is kept of an address, and its host; empty where it is no page of a site or a file.
+
+    Never a name and password in it. What follows `?` and `#` may be what somebody searched for, or a key to
+    his mailbox: only where the policy asks for it.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "", ""
+    if parts.scheme not in _SCHEMES or (parts.scheme != "file" and not host):
+        return "", ""
+    place = f"[{host}]{port}" if ":" in host else host + port
+    query, fragment = (parts.query, parts.fragment) if queries else ("", "")
+    return urlunsplit((parts.scheme, place, parts.path, query, fragment))[:_LONGEST], host
+
+
+def _unreadable(which: list[str]) -> CollectorStatus:
+    names = "、".join(which[:5])
+    return CollectorStatus(
+        "degraded",
+        f"次のブラウザーの履歴を読めません:{names}",
+        f"These browsers' histories cannot be read: {', '.join(which[:5])}",
+    )
