@@ -4,9 +4,10 @@
 # make check   style, types, imports, the length of modules
 # make package dist/securepc-{agent,tray}_….deb: for Debian 12, all that they need inside
 # make bench   a line a figure: NAME VALUE UNIT                                               (NAME=verify)
+# make peers   the ledger side by side with immudb, Tessera and PostgreSQL (needs Go)                (ARGS=immudb)
 # make soak    what takes longer than anybody waits for
 # make lock    refresh requirements/*.txt from pyproject.toml (needs uv)
-.PHONY: demo test lab check package bench soak lock help clean
+.PHONY: demo test lab check package bench peers soak lock help clean
 ARGS =
 NAME =
 BIN := .venv/bin
@@ -43,6 +44,10 @@ check:
 bench:
 	@tools/venv dev
 	@$(BIN)/python -m benchmarks $(NAME)
+
+peers:
+	@tools/venv dev
+	@$(BIN)/python -m benchmarks.peers $(ARGS)
 
 package:
 	@tools/venv agent

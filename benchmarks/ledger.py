@@ -20,6 +20,7 @@ from securepc.ledger import fsck, genesis, merkle
 from securepc.ledger.keys import KeyStore, create_keys
 from securepc.ledger.sequencer.solo import SoloSequencer
 from securepc.ledger.store import create_store, open_store
+from securepc.verify.workers import cores
 from securepc.wire import batch as sealing
 from securepc.wire.event import to_entry
 from securepc.wire.keys import SigningKey
@@ -74,7 +75,7 @@ def _measure(name: str, load: Load) -> tuple[float, float]:
         report = fsck.check(path, keys=None)
         assert report.sound, report.findings
         started = time.perf_counter()
-        fsck.check(path)
+        fsck.check(path, workers=cores())
         audit = entries / (time.perf_counter() - started)
         print(
             f"{name}: {entries / seconds:,.0f} entries/s, {batches / seconds:,.0f} batches/s, "
