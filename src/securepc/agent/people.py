@@ -21,6 +21,7 @@ _RECORDED = {
     "sessions": "session",
     "network": "network",
     "visits": "web",
+    "prints": "output",
 }
 """Collector → the family of what it records."""
 

@@ -227,6 +227,7 @@ _COLLECTORS = {
     "sessions": ("ログオン", "logon"),
     "network": ("ネットワーク", "network"),
     "visits": ("Web閲覧", "web pages"),
+    "prints": ("印刷", "printing"),
 }
 _NO_TLS = (
     "なし。封印前の行は送りません。マネージャーのアドレスを https:// にしてください。",

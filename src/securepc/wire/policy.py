@@ -62,6 +62,12 @@ class Visits(msgspec.Struct, frozen=True, kw_only=True):
     queries: bool = False
 
 
+class Prints(msgspec.Struct, frozen=True, kw_only=True):
+    """Print jobs."""
+
+    on: bool = True
+
+
 class Collect(msgspec.Struct, frozen=True, kw_only=True):
     """What is collected, a switch a collector."""
 
@@ -70,6 +76,7 @@ class Collect(msgspec.Struct, frozen=True, kw_only=True):
     sessions: Sessions = Sessions()
     network: Network = Network()
     visits: Visits = Visits()
+    prints: Prints = Prints()
 
 
 class NoiseRule(msgspec.Struct, frozen=True, kw_only=True):

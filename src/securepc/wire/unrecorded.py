@@ -32,6 +32,7 @@ def unrecorded(rules: Rules) -> list[Sentence]:
         (collect.processes.on, "process"),
         (collect.sessions.on, "session"),
         (collect.network.on, "network"),
+        (collect.prints.on, "output"),
         (rules.doors.software.on, "software"),
     ):
         if not on:

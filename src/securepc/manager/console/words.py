@@ -35,6 +35,7 @@ COLLECTORS = {
     "sessions": N_("Logon and logoff"),
     "network": N_("Networks"),
     "visits": N_("Web pages"),
+    "prints": N_("Printing"),
 }
 COLLECTOR_STATES = {
     "running": Word(N_("Recording"), "good"),

@@ -51,6 +51,7 @@ SWITCHES = {
     "hash": Switch(("processes", "hash"), N_("Applications: SHA-256 of programs")),
     "sessions": Switch(("sessions", "on"), N_("Logon and power")),
     "network": Switch(("network", "on"), N_("Networks")),
+    "prints": Switch(("prints", "on"), N_("Printing")),
     "visits": Switch(("visits", "on"), N_("Web pages")),
     "queries": Switch(("visits", "queries"), N_("Web pages: what follows ? and # in addresses")),
 }
@@ -132,6 +133,11 @@ def _topics(rules: Rules) -> list[Topic]:
             N_("Networks"),
             collect.network.on,
             [Sentence(N_("Connections, disconnections, changed addresses and gateways."), {})],
+        ),
+        Topic(
+            N_("Printing"),
+            collect.prints.on,
+            [Sentence(N_("Documents that are printed, by whom, on which printer, how many pages."), {})],
         ),
         Topic(
             N_("Web pages"),

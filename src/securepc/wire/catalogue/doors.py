@@ -86,7 +86,7 @@ DOORS: tuple[Kind, ...] = (
     kind("mail.sent", "メール送信", "Mail sent", "recipients subject attachments", "web", since=RESERVED),
     kind("mail.blocked", "メールの遮断", "Mail blocked", "host rule port count +by", "web"),
     # output
-    kind("print.job", "印刷", "Printed", "document printer pages path +by", "output", since=RESERVED),
+    kind("print.job", "印刷", "Printed", "document printer pages size reason path +by", "output"),
     kind(
         "window.active",
         "操作中のウィンドウ",

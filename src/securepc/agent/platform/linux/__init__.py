@@ -27,11 +27,13 @@ def collectors(context: Context) -> list[Collector]:
     """Every collector for Linux, not yet started."""
     from securepc.agent.collect.files import FilesCollector
     from securepc.agent.collect.network import NetworkCollector
+    from securepc.agent.collect.prints import PrintsCollector
     from securepc.agent.collect.processes import ProcessesCollector
     from securepc.agent.collect.sessions import SessionsCollector
     from securepc.agent.collect.sifting import sifted
     from securepc.agent.collect.visits import VisitsCollector
     from securepc.agent.platform.linux.connector import ProcessEvents
+    from securepc.agent.platform.linux.cups import CupsSpooler
     from securepc.agent.platform.linux.histories import LinuxHistories
     from securepc.agent.platform.linux.logons import Logons
     from securepc.agent.platform.linux.people import homes, name_of
@@ -54,6 +56,7 @@ def collectors(context: Context) -> list[Collector]:
             ProcessesCollector(context, observers),
             SessionsCollector(context, Logons()),
             NetworkCollector(context, NetlinkLookout),
+            PrintsCollector(context, CupsSpooler()),
             VisitsCollector(context, LinuxHistories(homes)),
         ],
         homes,
