@@ -275,7 +275,7 @@ def test_an_auditor_reads_and_changes_nothing(office: Office) -> None:
 def test_an_administrator_changes_what_is_recorded(office: Office) -> None:
     page = office.owner.get("/policy").text
     assert page.count("Nothing of this kind is recorded") == 1 and "1.1" in page
-    on = dict.fromkeys(("files", "processes", "hash", "network"), "on")
+    on = dict.fromkeys(("files", "processes", "hash", "network", "prints"), "on")
     assert post(office.owner, "/policy", "/policy", **on).status_code == 303
     collect = office.manager.policies.rules(HERE)["collect"]
     assert collect["sessions"]["on"] is False and collect["processes"]["command"] is False
