@@ -119,6 +119,32 @@ class LogReader:
             return stored.body
         raise KeyError(index)
 
+    def has_bodies(self, log: bytes, start: int, stop: int) -> bool:
+        """Whether any batch among the leaves [start, stop) still has its ciphertext."""
+        with self._moment() as db:
+            no = self._no(log)
+            return any(
+                queries.has_bodies(db, run.start + run.shift, run.stop + run.shift)
+                for run in queries.runs(db, no, start, stop)
+            )
+
+    def batch_leaves(self, log: bytes, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
+        """Index and leaf of each batch among the leaves [start, stop), without its ciphertext."""
+        no = self._no(log)
+        while start < min(stop, self.size(log)):
+            end = min(stop, start + _CHUNK)
+            with self._moment() as db:
+                found = [
+                    (index, leaf)
+                    for run in queries.runs(db, no, start, end)
+                    for index, leaf in enumerate(
+                        queries.only_leaves(db, run.start + run.shift, run.stop + run.shift), run.start
+                    )
+                    if is_batch(leaf)
+                ]
+            yield from found
+            start = end
+
     def leaves(self, log: bytes, start: int, stop: int) -> Iterator[StoredLeaf]:
         """The leaves [start, stop) that the log has, in order. Read in pieces: no cursor stays open."""
         no = self._no(log)

@@ -44,6 +44,7 @@ CONTEXTS = (
     "witnesses",
     "software",
     "search",
+    "retention",
     "evidence",
     "lost",
     "console",

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from securepc.manager.mail.service import Mail
     from securepc.manager.networks.service import Networks
     from securepc.manager.policy.service import Policies
+    from securepc.manager.retention.service import Retention
     from securepc.manager.search.service import SearchService
     from securepc.manager.software.service import Softwares
     from securepc.manager.web.service import WebRules
@@ -89,6 +90,7 @@ class Manager:
     opener: Opener
     policies: Policies
     presence: Presence
+    retention: Retention
     search: SearchService
     software: Softwares
     uploads: Uploads

@@ -154,6 +154,18 @@ def places(db: sqlite3.Connection, start: int, stop: int) -> list[tuple[bytes, b
     return db.execute(sql, (start, stop)).fetchall()
 
 
+def only_leaves(db: sqlite3.Connection, start: int, stop: int) -> list[bytes]:
+    """The leaves in places [start, stop), without their bodies."""
+    sql = "SELECT leaf FROM leaves WHERE place >= ? AND place < ? ORDER BY place"
+    return [row[0] for row in db.execute(sql, (start, stop))]
+
+
+def has_bodies(db: sqlite3.Connection, start: int, stop: int) -> bool:
+    """Whether there is a body in these places."""
+    sql = "SELECT 1 FROM bodies WHERE place >= ? AND place < ? LIMIT 1"
+    return db.execute(sql, (start, stop)).fetchone() is not None
+
+
 def records(db: sqlite3.Connection, no: int) -> list[tuple[str, str, bytes]]:
     """The registry records of a log as (type, id, canonical JSON), in the order of its tree."""
     sql = "SELECT type, id, record FROM records WHERE log = ? ORDER BY type, id"

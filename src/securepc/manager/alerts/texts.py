@@ -148,6 +148,10 @@ _ALERTS = {
         "バックアップに失敗しました。自動で再試行しています({error})。",
         "A backup failed and is being tried again ({error}).",
     ),
+    "clock-leap": (
+        "マネージャーの時計が、最後の記録より{days}日進んでいます。確認されるまで、台帳への追加を止めています。",
+        "The manager's clock is {days} days past the last block. The ledger waits until it is confirmed.",
+    ),
     "search-files": (
         "検索用のファイルを書き込めません({error})。ログは台帳にあり、失われません。",
         "The files for searching can't be written ({error}). The logs are on the ledger and are not lost.",

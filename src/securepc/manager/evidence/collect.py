@@ -5,7 +5,7 @@ Batches are opened one at a time, as the pack is written: a pack of a year holds
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from securepc.ledger import merkle
@@ -15,6 +15,7 @@ from securepc.ledger.snapshot import Path, Snapshot
 from securepc.ledger.state import DeviceRecord
 from securepc.ledger.state.records import KeyRecord, LogRecord, RedactionRecord
 from securepc.manager.evidence import refusals
+from securepc.manager.retention.kept import Kept
 from securepc.wire import batch as sealing
 from securepc.wire.batch import Unreadable
 from securepc.wire.signed import batch as headers
@@ -22,7 +23,7 @@ from securepc.wire.signed import documents, evidence
 from securepc.wire.signed import leaf as leaves
 from securepc.wire.signed.batch import BatchHeader
 from securepc.wire.signed.documents import b64decode
-from securepc.wire.signed.evidence import Device, Evidence, Placed, Proven, Range
+from securepc.wire.signed.evidence import Device, Disclosed, Evidence, Placed, Proven, Range
 
 Wanted = Mapping[int, Collection[int] | None]
 """Leaf index of a batch → the sequence numbers to disclose; None discloses the whole batch."""
@@ -39,8 +40,9 @@ class Collected(NamedTuple):
 class Collector:
     """Makes the parts of one pack. Thread-safe as its reader and key store are."""
 
-    def __init__(self, reader: LogReader, keys: KeyStore, snapshot: Snapshot) -> None:
+    def __init__(self, reader: LogReader, keys: KeyStore, snapshot: Snapshot, kept: Kept) -> None:
         self._reader = reader
+        self._kept = kept
         self._keys = keys
         self._log = snapshot.log
         self._snapshot = snapshot
@@ -50,7 +52,7 @@ class Collector:
         """Everything for a pack that discloses these entries.
 
         Raises, here or while the lines are made:
-            ApiError: an entry expired, was redacted or does not open.
+            ApiError: an entry expired or does not open.
             Malformed: more than a pack can hold.
         """
         devices = sorted({self._header(index).device for index in wanted})
@@ -62,8 +64,8 @@ class Collector:
             record=_placed(self._snapshot.log_record, self._snapshot.state_path),
             registrars=tuple(map(self._proven, self._registrars())),
             devices=tuple(map(self._device, devices)),
+            redactions=tuple(map(self._proven, self._redactions(wanted))),
         )
-        self._refuse_redacted(wanted)
         lines = (self._line(index, wanted[index]) for index in sorted(wanted))
         return Collected(evidence.encode(content), self._snapshot.checkpoint, lines)
 
@@ -72,6 +74,8 @@ class Collector:
         header = headers.of_leaf(place.leaf)
         chosen = range(header.first, header.last + 1) if sequences is None else sorted(set(sequences))
         name = f"{header.device.hex()}.{chosen[0] if chosen else header.first}"
+        if self._kept.redacted(index):
+            return evidence.encode_batch(self._rest(place, header, chosen, name))
         key, entries = self._open(index, place.leaf, header, name)
         if len(chosen) == header.size:
             made = evidence.whole(place, key, entries)
@@ -81,7 +85,7 @@ class Collector:
 
     def _open(self, index: int, leaf: bytes, header: BatchHeader, name: str) -> tuple[bytes, list[bytes]]:
         body = self._reader.body(self._log, index)
-        if body is None:
+        if body is None or self._kept.expired(index, header.device):
             raise refusals.expired(name)
         try:
             key = self._keys.batch_key(self._log, headers.message_hash(leaf))
@@ -93,6 +97,26 @@ class Collector:
             return key, sealing.open_payload(header, body, key, root_of=merkle.root)
         except Unreadable as wrong:
             raise refusals.unreadable(name, wrong.reason) from None
+
+    def _rest(self, place: Proven, header: BatchHeader, chosen: Iterable[int], name: str) -> evidence.Batch:
+        """A batch of which entries were redacted: of these their leaf hash, of the others text and salt."""
+        if self._kept.expired(place.leaf_index, header.device):
+            raise refusals.expired(name)
+        try:
+            pieces = self._kept.pieces(place.leaf_index, place.leaf)
+        except (KeyError, ValueError):
+            raise refusals.unreadable(name, "key") from None
+        ranks = [sequence - header.first for sequence in chosen]
+        paths = merkle.paths([piece.leaf for piece in pieces], ranks)
+        disclosed = []
+        for rank, path in zip(ranks, paths, strict=True):
+            leaf, salt, entry = pieces[rank]
+            number = header.first + rank
+            if salt is None or entry is None:
+                disclosed.append(Disclosed(number, tuple(path), redacted=leaf))
+            else:
+                disclosed.append(Disclosed(number, tuple(path), salt, entry))
+        return evidence.Batch(place, None, (), tuple(disclosed))
 
     def _header(self, index: int) -> BatchHeader:
         return headers.of_leaf(self._reader.leaf(self._log, index))
@@ -123,12 +147,15 @@ class Collector:
         stored = self._reader.leaves(self._log, 0, self._snapshot.size)
         return [0, *(one.index for one in stored if leaves.split(one.leaf).kind == "registrar")]
 
-    def _refuse_redacted(self, wanted: Wanted) -> None:
-        for record in self._records:
-            if isinstance(record, RedactionRecord) and record.batch in wanted:
-                sequences = wanted[record.batch]
-                if sequences is None or record.sequence in sequences:
-                    raise refusals.redacted(f"{self._header(record.batch).device.hex()}.{record.sequence}")
+    def _redactions(self, wanted: Wanted) -> list[int]:
+        """The leaves that say that an entry of these was redacted."""
+        return sorted(
+            record.leaf
+            for record in self._records
+            if isinstance(record, RedactionRecord)
+            and record.batch in wanted
+            and ((numbers := wanted[record.batch]) is None or record.sequence in numbers)
+        )
 
 
 def _is_device(record: object, device: bytes) -> bool:

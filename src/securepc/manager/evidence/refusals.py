@@ -71,17 +71,6 @@ def expired(entry: str) -> ApiError:
     )
 
 
-def redacted(entry: str) -> ApiError:
-    """The content was taken out."""
-    return ApiError(
-        410,
-        "redacted",
-        f"記録 {entry} は承認を受けて墨消しされたため、証拠にできません。",
-        f"Entry {entry} was redacted with approval: it can't be disclosed.",
-        entry=entry,
-    )
-
-
 def unreadable(entry: str, reason: str) -> ApiError:
     """The device sealed something that does not open."""
     return ApiError(

@@ -140,7 +140,8 @@ class EvidenceService:
         snapshot = self._manager.witnesses.snapshot(log).snapshot
         if not self._manager.log.genesis().is_signed(snapshot.height):
             snapshot = snapshot._replace(votes=self._votes(snapshot.height))
-        return Collector(self._manager.log, self._manager.keys, snapshot)
+        kept = self._manager.retention.kept(log)  # later than the snapshot: nothing that had to go is shown
+        return Collector(self._manager.log, self._manager.keys, snapshot, kept)
 
     def _votes(self, height: int) -> tuple[Voted, ...]:
         """What validators voted for the block; they are waited for.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,12 +12,12 @@ from sqlalchemy.orm import Session
 
 from securepc.ledger import merkle
 from securepc.ledger.log import StoredLeaf
-from securepc.ledger.state.logs import month_of
 from securepc.manager import clock
 from securepc.manager.alerts import service as alerts
 from securepc.manager.ingest import claims
 from securepc.manager.ingest.model import Fault, MacChain, Opening
-from securepc.manager.ingest.opened import Opened
+from securepc.manager.ingest.opened import EXPIRED, REDACTED, Opened
+from securepc.manager.retention.kept import Kept
 from securepc.wire import batch, chain
 from securepc.wire.batch import Unreadable
 from securepc.wire.signed import batch as headers
@@ -67,10 +68,16 @@ class Judge:
         """
         found = self._open(log, stored, first_time=True)
         with self._manager.database.write() as session:
-            faults = 0
+            faults = past = 0
             opened = []
             seals = Seals(session, self._manager)
             for item in found:
+                if item.reason == EXPIRED or (item.entries is not None and REDACTED in item.entries):
+                    # Read again after its time: what was judged then is on the ledger.
+                    seals.agree(dataclasses.replace(item, entries=None))
+                    opened.append(item)
+                    past += item.reason == EXPIRED
+                    continue
                 seal, head = seals.agree(item)
                 reason = item.reason or (None if seal else SEAL) or self._compare(session, item)
                 reason = reason or (None if head else HEARTBEAT)
@@ -81,7 +88,7 @@ class Judge:
             seals.keep()
             row = session.get(Opening, log) or Opening(log=log, position=0, judged=0, opened=0, verdict=None)
             row.position = stored[-1].index + 1
-            row.opened += len(opened) - faults
+            row.opened += len(opened) - faults - past
             session.add(row)
         self._positions[log] = stored[-1].index + 1
         for item in opened:
@@ -108,21 +115,28 @@ class Judge:
             self._manager.ingest.provisional.settle(device, epoch, 0)
 
     def _open(self, log: bytes, stored: Iterable[StoredLeaf], *, first_time: bool) -> list[Opened]:
+        kept = self._manager.retention.kept(log)
         batches = [item for item in stored if leaves.split(item.leaf).kind == headers.KIND]
-        names = [headers.message_hash(item.leaf) for item in batches]
-        keys = self._take_keys(log, names, batches) if first_time else self._find_keys(log, names)
+        own = [item for item in batches if kept.is_whole(item)]
+        names = [headers.message_hash(item.leaf) for item in own]
+        keys = self._take_keys(log, kept, names, own) if first_time else self._find_keys(log, names)
         found = []
-        for item, name in zip(batches, names, strict=True):
+        for item in batches:
             header = headers.of_leaf(item.leaf)
-            entries, reason = _entries(header, item.body, keys.get(name))
+            if kept.is_whole(item):
+                entries, reason = _entries(header, item.body, keys.get(headers.message_hash(item.leaf)))
+            else:
+                entries, reason = kept.rest(item)
             found.append(Opened(log, item.index, item.height, item.block_time, header, entries, reason))
         return found
 
-    def _take_keys(self, log: bytes, names: list[bytes], batches: list[StoredLeaf]) -> dict[bytes, bytes]:
-        """The keys of batches that just came, from now on under the month of block time."""
+    def _take_keys(
+        self, log: bytes, kept: Kept, names: list[bytes], batches: list[StoredLeaf]
+    ) -> dict[bytes, bytes]:
+        """The keys of batches that just came, from now on under the month of block time, or a hold."""
         by_month: dict[str, list[bytes]] = {}
         for item, name in zip(batches, names, strict=True):
-            by_month.setdefault(month_of(item.block_time), []).append(name)
+            by_month.setdefault(kept.period(item), []).append(name)
         keys: dict[bytes, bytes] = {}
         for month, members in by_month.items():
             try:

@@ -8,6 +8,11 @@ from typing import NamedTuple, Protocol
 
 from securepc.wire.signed.batch import BatchHeader
 
+EXPIRED = "expired"
+"""The reason where a batch's month is over and nothing holds it: its content was destroyed, no fault."""
+REDACTED = b"\n"
+"""Stands in the place of an entry that was redacted. No entry holds a line feed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -15,7 +20,8 @@ class Opened:
 
     `entries` are the exact lines, in order; entry i has sequence `header.first + i`. They are None where
     the payload does not open; `reason` then says why, and also where they do open but something else is
-    wrong ("seal": the journal's MAC chain; "provisional": other lines were announced before).
+    wrong ("seal": the journal's MAC chain; "provisional": other lines were announced before). `REDACTED`
+    stands in the place of an entry that was redacted.
     """
 
     log: bytes

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from securepc.manager.ingest.opened import EXPIRED
 from securepc.manager.search import rows
 from securepc.manager.search.hot import DayRows
 from securepc.manager.search.manifest import Sealed
@@ -48,6 +49,9 @@ class SearchFollower:
             if batch.index < seen:
                 continue
             header = batch.header
+            if batch.reason == EXPIRED:  # a ledger that is read again comes by what is over
+                sealed[header.device.hex()] = Sealed(header.epoch, header.last)
+                continue
             device = header.device.hex()
             day = days[day_of(batch.block_time)]
             source = Source(

@@ -15,11 +15,15 @@ import msgspec
 import pyarrow as pa
 from msgspec import structs
 
+from securepc.manager.ingest import opened
 from securepc.manager.search import shape
 from securepc.wire.signed.batch import MAX_TIME, BatchHeader
 
 UNREADABLE = "alarm.unreadable"
 """Kind of the one row that stands for a batch whose payload does not open."""
+
+REDACTED = "alarm.redacted"
+"""Kind of the row that stands for an entry that was redacted: nothing else is known of it any more."""
 
 SCHEMA = pa.schema(
     [
@@ -129,6 +133,8 @@ def _of_anything(source: Source, sequence: int, entry: bytes) -> pa.RecordBatch:
         with suppress(shape.Shapeless):
             found, words = shape.take_apart([rows[0].data])
             shapes = [*found]
+    if entry == opened.REDACTED:
+        shapes, words, entry = [None], [""], b""
     raw = entry if shapes[0] is None else None
     return _batch(structs.replace(source, first=sequence), rows, shapes, words, raw)
 
@@ -199,6 +205,8 @@ def _read_all(entries: Sequence[bytes]) -> list[_Row] | None:
 
 def _best_guess(entry: bytes, happened: int) -> _Row:
     """What can be said of an entry that is not in our spelling: a later version's, or not JSON at all."""
+    if entry == opened.REDACTED:
+        return _Row(REDACTED, happened, happened, "")
     try:
         value = _anything.decode(entry)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):

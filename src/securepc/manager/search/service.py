@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from securepc.ledger.state.records import HoldRecord
+from securepc.manager.search import forgetting, rows, shape
 from securepc.manager.search import histogram as counting
 from securepc.manager.search import query as asking
-from securepc.manager.search import rows, shape
 from securepc.manager.search.model import EntryId, Hit, Place, Query
 from securepc.manager.search.store import Store
+from securepc.wire.signed.batch import BatchHeader
 
 Locate = Callable[[bytes, bytes, int, int], list[int]]
 """(log, device, first, last) → leaf indexes of the batches that hold these entries: `LogReader.batches`."""
@@ -53,6 +55,14 @@ class SearchService:
     def flush(self) -> None:
         """Write what is in memory to the disk now."""
         self._store.flush(force=True)
+
+    def expire(self, log: bytes, month: str, holds: Iterable[HoldRecord] = ()) -> None:
+        """Forget a month of block time ("2026-11"), but for what a hold keeps; see `forgetting`."""
+        forgetting.expire(self._store, log, month, holds)
+
+    def redact(self, log: bytes, header: BatchHeader, leaf: int, sequences: Collection[int]) -> None:
+        """Forget entries of a batch; see `forgetting`."""
+        forgetting.redact(self._store, log, header.device.hex(), header.epoch, leaf, sequences)
 
     def entry(self, log: bytes, entry: EntryId) -> Hit | None:
         """One entry; None where the agency has none of this name, or its batch is unreadable."""

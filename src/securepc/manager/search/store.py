@@ -14,16 +14,18 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from securepc.manager.search import files
 from securepc.manager.search.hot import DayRows, Hot
 from securepc.manager.search.manifest import DAILY, File, Manifest, Sealed
+from securepc.manager.search.rows import SCHEMA
 
 logger = logging.getLogger("securepc.manager.search")
 
@@ -230,12 +232,35 @@ class Store:
                 self._unlink(added)
         self._remove_doomed()
 
-    def expire(self, log: bytes, month: str) -> None:
-        """Remove the rows of a month of block time ("2026-11"): its key was destroyed."""
+    def rewrite(
+        self, log: bytes, chosen: Callable[[File], bool], change: Callable[[pa.Table], pa.Table | None]
+    ) -> None:
+        """Write anew those of the chosen files that `change` gives other rows for; None leaves one as it is.
+
+        Raises:
+            OSError: the disk is full or fails; what was not rewritten is as it was.
+        """
         with self._flushing:
-            with self._lock:
-                removed = [file for file in self._files.get(log, ()) if file.month == month]
-            self.replace(log, removed, [])
+            self._flush(log, force=True)
+            while self._rewrite(log, chosen, change):
+                pass  # a file may have been merged into another one meanwhile
+
+    def _rewrite(
+        self, log: bytes, chosen: Callable[[File], bool], change: Callable[[pa.Table], pa.Table | None]
+    ) -> bool:
+        with self._lock:
+            listed = [file for file in self._files.get(log, ()) if chosen(file)]
+        changed = False
+        for file in listed:
+            try:
+                rows = change(pq.read_table(self.folder / file.path).cast(SCHEMA))
+            except FileNotFoundError:
+                return True
+            if rows is not None:
+                batches = rows.combine_chunks().to_batches(files.ROW_GROUP)
+                self.replace(log, [file], self.write(log, file.day, file.level, batches))
+                changed = True
+        return changed
 
     def forget(self, log: bytes) -> None:
         """Remove all of an agency's rows: the follower starts again from zero."""

@@ -106,12 +106,16 @@ OURS: tuple[Kind, ...] = (
         "Ghost Drive administration",
         "device action reason generation",
     ),
-    kind("admin.hold", "保全の操作", "Evidence hold", "action period reason"),
+    kind("admin.contract", "契約期間の変更", "Contract changed", "period previous"),
+    kind("admin.hold", "保全の操作", "Evidence hold", "action device period reason requester"),
+    kind("admin.redact", "墨消しの操作", "Redaction", "action entry reason requester"),
+    kind("admin.retention", "保管期限の処理", "Retention carried out", "action period expires"),
     kind("admin.setting", "設定の変更", "Setting changed", "name previous state"),
     # what the manager found
     kind("alarm.unreadable", "読めない封印", "Unreadable batch", "device leaf reason"),
     kind("alarm.differs", "仮の行との不一致", "Differs from its provisional lines", "device leaf detail"),
     kind("alarm.fork", "履歴の分岐", "Two histories of a device", "device leaf"),
     kind("alarm.silent", "ログ未収集", "No logs from a device", "device since"),
+    kind("alarm.redacted", "墨消し済み", "Redacted", "device leaf"),
     kind("alarm.altered", "保存データの改変", "Stored data altered", "detail"),
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from search_office import DAY, LOG, NOON, Ledger, Searching, device_of, file_entry, fill, open_search
 
+from securepc.manager.search import forgetting
 from securepc.manager.search import keeper as keeping
 from securepc.manager.search import store as storing
 from securepc.manager.search.model import EntryId
@@ -210,7 +211,7 @@ def test_a_month_expires_alone(searching: Searching, ledger: Ledger, monkeypatch
     ledger.accept([file_entry(2)], time=NOON + 10 * DAY)
     searching.catch_up(ledger)
     searching.keeper.tidy()
-    searching.store.expire(LOG, "2026-11")
+    forgetting.expire(searching.store, LOG, "2026-11")
     assert [hit.sequence for hit in searching.all()] == [2]
     assert [path.name[:7] for path in searching.store.folder.rglob("*.parquet")] == ["2026-12"]
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from search_office import DAY, LOG, NOON, Ledger, Searching, device_of, file_entry, fill, open_search
 
+from securepc.manager.search import forgetting
 from securepc.manager.search import query as asking
 from securepc.manager.search import store as storing
 from securepc.manager.search.model import Cursor, EntryId, Hit, Invalid, Query
@@ -171,7 +172,7 @@ def test_agencies_see_nothing_of_each_other(tmp_path: Path) -> None:
         searching.store.flush(force=force)
     folders = {path.parent.name for path in (tmp_path / "s").rglob("*.parquet")}
     assert folders == {ours.log.hex(), theirs.log.hex()}
-    searching.store.expire(ours.log, "2026-11")
+    forgetting.expire(searching.store, ours.log, "2026-11")
     assert searching.all(ours.log) == [] and len(searching.all(theirs.log)) == 1
     searching.store.close()
 
