@@ -71,6 +71,17 @@ def expired(entry: str) -> ApiError:
     )
 
 
+def redacted(entry: str) -> ApiError:
+    """The content was taken out."""
+    return ApiError(
+        410,
+        "redacted",
+        f"記録 {entry} は承認を受けて墨消しされました。",
+        f"Entry {entry} was redacted with approval.",
+        entry=entry,
+    )
+
+
 def unreadable(entry: str, reason: str) -> ApiError:
     """The device sealed something that does not open."""
     return ApiError(

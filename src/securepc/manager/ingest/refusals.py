@@ -104,7 +104,7 @@ TEXTS = {
         "マネージャーが混み合っています。しばらくして送り直してください。",
         "The manager is busy. Send it again in a while.",
     ),
-    "clock-leap": _Text(
+    "clock-unconfirmed": _Text(
         503,
         "",
         "マネージャーの時計が確認待ちのため、台帳への追加を止めています。",

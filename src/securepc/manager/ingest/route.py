@@ -46,7 +46,7 @@ class AgentRoute(APIRoute):
                 manager.health.disk_is_full()
                 refusal = refuse("disk-full", retry_after=RETRY_AFTER)
             except ClockLeap:
-                refusal = refuse("clock-leap", retry_after=RETRY_AFTER)
+                refusal = refuse("clock-unconfirmed", retry_after=RETRY_AFTER)
             finally:
                 manager.ingest.bodies.release(request)
             _note(manager, request, refusal)

@@ -14,6 +14,8 @@ from securepc.manager.accounts.auth import Caller, require_api
 from securepc.manager.audit import service as audit
 from securepc.manager.core import Manager, manager_of
 from securepc.manager.errors import ApiError
+from securepc.manager.evidence import refusals
+from securepc.manager.retention import gone
 from securepc.manager.search import asked
 from securepc.manager.search.model import Hit, Invalid, Query
 from securepc.manager.search.query import Damaged
@@ -115,6 +117,8 @@ def entry(entry: str, manager: Here, caller: Asking) -> Response:
         raise refusal(wrong) from None
     except Damaged:
         raise _mending() from None
+    if hit is None and (found := gone.find(manager, caller.log, name.device, name.sequence)) is not None:
+        raise refusals.expired(str(name)) if found.month else refusals.redacted(str(name))
     if hit is None:
         raise ApiError(404, "no-such-entry", "その記録はありません。", "There is no such entry.")
     record(manager, caller, "admin.view", {"entry": str(name)})

@@ -13,9 +13,10 @@ from securepc.manager.accounts.auth import Caller, Here, current_account
 from securepc.manager.audit import service as audit
 from securepc.manager.console import view, words
 from securepc.manager.console.times import Reader
-from securepc.manager.core import Manager
+from securepc.manager.core import Manager, manager_of
 from securepc.manager.evidence.pages import pack_name
 from securepc.manager.refusal import N_, NotFound, Refusal
+from securepc.manager.retention.pages import gone_page
 from securepc.manager.search import asked, proven, searched, shown
 from securepc.manager.search.model import EntryId, Hit, Invalid, Query
 from securepc.manager.search.query import Damaged
@@ -80,6 +81,8 @@ def entry(request: Request, manager: Here, caller: Anyone, entry: str) -> Respon
         raise Mending from None
     hit = next((other for other in around if other.sequence == name.sequence and other.is_entry), None)
     if hit is None:
+        if (page := gone_page(request, manager, caller, name)) is not None:
+            return page
         raise NotFound(N_("There is no such entry."))
     if request.query_params.get("seen") is None:
         _record(manager, caller, "admin.view", {"entry": str(name)})
@@ -127,6 +130,7 @@ def _search_page(
         refused=refused,
         devices=sorted(names.items(), key=lambda pair: pair[1]),
         everything=searched.EVERYTHING,
+        expired=_expired(caller, request),
         families=_families(),
         spans=[(name, _local(start), _local(end)) for name, start, end in spans],
         form=form,
@@ -138,6 +142,12 @@ def _query(manager: Manager, caller: Caller, form: dict[str, str], before: str, 
     pcs = [row.device.hex() for row in manager.devices.all(caller.log)]
     values = searched.conditions(form, read, pcs)
     return asked.read({**values, "before": before, "limit": PAGE + 1}, manager.devices.names(caller.log))
+
+
+def _expired(caller: Caller, request: Request) -> tuple[str, str] | None:
+    """The first and the last month whose records are past their retention, and so can't be found."""
+    months = [month.month for month in manager_of(request).retention.standing(caller.log).expired]
+    return (months[0], months[-1]) if months else None
 
 
 def _local(day: date | None) -> str:

@@ -12,6 +12,7 @@ from securepc.manager.console.times import Reader
 from securepc.manager.console.words import Word, of_result
 from securepc.manager.core import Manager
 from securepc.manager.search.model import Hit
+from securepc.manager.search.rows import REDACTED
 from securepc.wire import kinds
 from securepc.wire.fields import FIELDS
 from securepc.wire.gist import gist
@@ -59,7 +60,7 @@ def line(hit: Hit, names: Mapping[str, str], language: str) -> Line:
     """An entry in one line. `names`: device hex → its name."""
     data = data_of(hit)
     return Line(
-        path=f"/entries/{hit.id}" if hit.is_entry else "/ledger",
+        path=f"/entries/{hit.id}" if hit.is_entry or hit.kind == REDACTED else "/ledger",
         happened=hit.happened,
         title=kinds.title(hit.kind, language) or "?",
         text=_summary(hit, data, language)[:_MAX_LINE],
