@@ -168,7 +168,7 @@ def test_the_tail_is_cut_after_a_heartbeat(caught: Callable[..., Caught], after:
     disk.write(disk.frames()[:3])
     agent = after.goes_on()
     wait_for(lambda: after.faults(agent) == ["heartbeat"])
-    (unclean,) = after.events(agent, "agent.unclean")
+    (unclean,) = wait_for(lambda: after.events(agent, "agent.unclean"))
     assert unclean["first"] <= unclean["last"]
 
 
