@@ -13,6 +13,8 @@ FIGURES: dict[str, tuple[str, str]] = {
     # name: (module, unit)
     "pipeline_full": ("pipeline", "entries/s"),
     "pipeline_office": ("pipeline", "entries/s"),
+    "manager_full": ("pipeline", "entries/s"),
+    "manager_office": ("pipeline", "entries/s"),
     "disk_full": ("pipeline", "bytes/entry"),
     "disk_office": ("pipeline", "bytes/entry"),
     "ledger_full": ("ledger", "entries/s"),

@@ -1,4 +1,5 @@
 """`pipeline_full`, `pipeline_office`, `disk_full`, `disk_office`: from an event to a line that is found.
+`manager_full`, `manager_office`: what of it a manager does, with all processors.
 
 The real journal of some PCs, their real uploader, and a real manager behind HTTP, all in this process and
 on one core. The manager's files are on the disk; the PCs' are in memory where the system has /dev/shm, since
@@ -59,18 +60,25 @@ class Load(NamedTuple):
 def figures(names: list[str]) -> Iterator[tuple[str, float]]:
     """Entries a second of one core, and what the manager's home grows by for each."""
     logging.disable(logging.WARNING)
+    for how, cut, many in (("full", _full, 5 * ENTRIES), ("office", _office, ENTRIES)):
+        if f"manager_{how}" in names:
+            yield f"manager_{how}", _manager(how, [cut(day) for day in _days(many)])
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(cores)})
     try:
         for how, cut in (("full", _full), ("office", _office)):
             if f"pipeline_{how}" in names or f"disk_{how}" in names:
-                loads = [cut(list(office_day(n, USERS[n % len(USERS)], entries=ENTRIES))) for n in range(PCS)]
+                loads = [cut(day) for day in _days(ENTRIES)]
                 with tempfile.TemporaryDirectory() as home, tempfile.TemporaryDirectory(dir=_SHM) as pcs:
                     speed, size = _run(how, Path(home) / "home", Path(pcs), loads)
                 measured = {f"pipeline_{how}": speed, f"disk_{how}": size}
                 yield from ((name, value) for name, value in measured.items() if name in names)
     finally:
         os.sched_setaffinity(0, cores)
+
+
+def _days(entries: int) -> list[list[Event]]:
+    return [list(office_day(n, USERS[n % len(USERS)], entries=entries)) for n in range(PCS)]
 
 
 def _full(events: list[Event]) -> Load:
@@ -157,6 +165,31 @@ def _run(how: str, home: Path, pcs: Path, loads: Sequence[Load]) -> tuple[float,
         file=sys.stderr,
     )
     return entries / seconds, sum(sizes.values())
+
+
+def _manager(how: str, loads: Sequence[Load]) -> float:
+    """Entries a second from the first request of PCs that have sealed it all to the last line found."""
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory(dir=_SHM) as pcs:
+        make_home(Path(folder) / "home", "架空商事")
+        with Running(Path(folder) / "home") as running:
+            running.manager.sequencer._interval = 0.0  # type: ignore[attr-defined]
+            token = running.token(uses=len(loads))
+            desks = [Desk(Path(pcs) / f"{number}", token, number) for number in range(len(loads))]
+            for desk, load in zip(desks, loads, strict=True):
+                desk.record(load)
+            spent, started = time.process_time(), time.perf_counter()
+            threads = [threading.Thread(target=desk.send) for desk in desks]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            log, search = running.log, running.manager.search
+            wait_for(lambda: search.position(log) == running.manager.log.size(log), 600)
+            seconds, spent = time.perf_counter() - started, time.process_time() - spent
+    entries = sum(len(batch) for load in loads for batch in load.batches)
+    cost = f"{spent / entries * 1e6:.1f} µs of processor an entry in this process"
+    print(f"manager, {how}: {entries:,} entries, {cost}", file=sys.stderr)
+    return entries / seconds
 
 
 def _close_days(folder: Path) -> None:

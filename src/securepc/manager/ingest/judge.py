@@ -91,9 +91,11 @@ class Judge:
             row.opened += len(opened) - faults - past
             session.add(row)
         self._positions[log] = stored[-1].index + 1
-        for item in opened:
-            header = item.header
-            self._manager.ingest.provisional.settle(header.device, header.epoch, header.last)
+        # Of each device the last batch: what is sealed up to it includes what came before.
+        last = {item.header.device: item.header for item in opened}
+        self._manager.ingest.provisional.settle(
+            (device, header.epoch, header.last) for device, header in last.items()
+        )
         return Judged(opened, faults)
 
     def reopen(self, log: bytes, stored: list[StoredLeaf]) -> list[Opened]:
@@ -111,8 +113,7 @@ class Judge:
         """Erase the provisional lines of batches that were judged just before the manager was killed."""
         with self._manager.database.read() as session:
             rows = session.execute(select(MacChain.device, MacChain.epoch)).all()
-        for device, epoch in rows:
-            self._manager.ingest.provisional.settle(device, epoch, 0)
+        self._manager.ingest.provisional.settle((device, epoch, 0) for device, epoch in rows)
 
     def _open(self, log: bytes, stored: Iterable[StoredLeaf], *, first_time: bool) -> list[Opened]:
         kept = self._manager.retention.kept(log)
@@ -177,6 +178,7 @@ class Seals:
         self._session = session
         self._manager = manager
         self._chains: dict[bytes, tuple[MacChain, chain.Verifier]] = {}
+        self._said: dict[bytes, claims.Said] = {}
 
     def agree(self, item: Opened) -> chain.Verifier.Agreement:
         """Whether a batch carries the seal that its device's chain leads to, and passes through its last
@@ -189,9 +191,10 @@ class Seals:
             return chain.Verifier.Agreement(True, True)  # judged before
         while found.epoch + 1 < header.epoch:  # only where this database is older than the ledger
             found.take(found.epoch + 1, 1, None, self._claimed(item.log, header.device, found.epoch + 1))
-        said = claims.claimed(self._session, header.device, header.epoch)
-        claims.settle(self._session, header.device, header.epoch)
-        agreement = found.take(header.epoch, header.first, item.entries, header.seal, said)
+        said = self._said[header.device]
+        claimed = said.claimed(header.epoch)
+        said.settle(header.epoch)
+        agreement = found.take(header.epoch, header.first, item.entries, header.seal, claimed)
         return agreement._replace(seal=agreement.seal or item.entries is None)
 
     def keep(self) -> None:
@@ -199,6 +202,8 @@ class Seals:
         for row, found in self._chains.values():
             row.epoch, row.seal = found.epoch, found.seal
             row.key = self._manager.keys.wrap(found.key, row.device)
+        for said in self._said.values():
+            said.keep()
 
     def _chain(self, device: bytes) -> chain.Verifier | None:
         if device not in self._chains:
@@ -207,6 +212,7 @@ class Seals:
                 return None
             key = self._manager.keys.unwrap(row.key, device)
             self._chains[device] = row, chain.Verifier(key, row.epoch, row.seal)
+            self._said[device] = claims.Said(self._session, device)
         return self._chains[device][1]
 
     def _claimed(self, log: bytes, device: bytes, epoch: int) -> bytes:

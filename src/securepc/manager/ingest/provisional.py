@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -97,17 +97,19 @@ class ProvisionalStore:
                 found.append(Difference(sequence, line, sealed))
         return len(found), found[:_SHOWN]
 
-    def settle(self, device: bytes, epoch: int, last: int) -> None:
-        """Everything up to this epoch and sequence number is sealed: erase it."""
+    def settle(self, sealed: Iterable[tuple[bytes, int, int]]) -> None:
+        """Erase what is sealed: of each (device, epoch, last sequence), everything up to there."""
         with self._lock, self._transaction() as connection:
-            connection.execute(
-                "INSERT INTO sealed VALUES (?, ?) ON CONFLICT (device) DO UPDATE SET "
-                "sequence = max(sequence, excluded.sequence)",
-                (device, last),
-            )
-            connection.execute(
-                "DELETE FROM lines WHERE device = ? AND (sequence <= ? OR epoch <= ?)", (device, last, epoch)
-            )
+            for device, epoch, last in sealed:
+                connection.execute(
+                    "INSERT INTO sealed VALUES (?, ?) ON CONFLICT (device) DO UPDATE SET "
+                    "sequence = max(sequence, excluded.sequence)",
+                    (device, last),
+                )
+                connection.execute(
+                    "DELETE FROM lines WHERE device = ? AND (sequence <= ? OR epoch <= ?)",
+                    (device, last, epoch),
+                )
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

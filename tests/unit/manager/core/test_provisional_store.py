@@ -35,10 +35,10 @@ def test_only_what_is_new_is_taken(store: ProvisionalStore) -> None:
 def test_what_is_sealed_is_erased_and_not_taken_again(store: ProvisionalStore, tmp_path: Path) -> None:
     store.add(lines(1, b"secret-one", b"secret-two", epoch=1))
     store.add(lines(3, b"three", epoch=2))
-    store.settle(DEVICE, 1, 2)
+    store.settle([(DEVICE, 1, 2)])
     assert held(store) == [(3, b"three")]
     assert store.add(lines(1, b"late", epoch=1)) is None
-    store.settle(DEVICE, 2, 3)
+    store.settle([(DEVICE, 2, 3)])
     store.close()
     for path in tmp_path.iterdir():
         assert b"secret-one" not in path.read_bytes(), path
