@@ -24,6 +24,6 @@ STATES = {
 }
 ACTS = {
     "waiting": Word(N_("On its way to the ledger"), "blue"),
-    "done": Word(N_("On the ledger"), "good"),
+    "done": Word(N_("Taken by the ledger"), "good"),
     "refused": Word(N_("Not taken by the ledger"), "bad"),
 }

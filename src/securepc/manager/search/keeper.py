@@ -83,7 +83,8 @@ class Keeper:
         self._store.flush(force=everything)
         for log in self._store.logs():
             try:
-                self._tidy_agency(log, everything)
+                with self._store.arranging:
+                    self._tidy_agency(log, everything)
             except Damaged as damage:
                 if not self._store.discard_damaged(log, damage.files):
                     raise

@@ -57,6 +57,8 @@ class Store:
         self._manifest = Manifest(folder / "manifest.sqlite")
         self._lock = threading.Lock()
         self._flushing = threading.RLock()
+        self.arranging = threading.Lock()
+        """Held by whoever reads files to put their rows into others; taken before everything else."""
         self._hot: dict[bytes, Hot] = {}
         self._files: dict[bytes, tuple[File, ...]] = {}
         self._generation = 0
@@ -240,27 +242,20 @@ class Store:
         Raises:
             OSError: the disk is full or fails; what was not rewritten is as it was.
         """
-        with self._flushing:
+        with self.arranging, self._flushing:
             self._flush(log, force=True)
-            while self._rewrite(log, chosen, change):
-                pass  # a file may have been merged into another one meanwhile
-
-    def _rewrite(
-        self, log: bytes, chosen: Callable[[File], bool], change: Callable[[pa.Table], pa.Table | None]
-    ) -> bool:
-        with self._lock:
-            listed = [file for file in self._files.get(log, ()) if chosen(file)]
-        changed = False
-        for file in listed:
-            try:
-                rows = change(pq.read_table(self.folder / file.path).cast(SCHEMA))
-            except FileNotFoundError:
-                return True
-            if rows is not None:
-                batches = rows.combine_chunks().to_batches(files.ROW_GROUP)
-                self.replace(log, [file], self.write(log, file.day, file.level, batches))
-                changed = True
-        return changed
+            with self._lock:
+                listed = [file for file in self._files.get(log, ()) if chosen(file)]
+            for file in listed:
+                try:
+                    rows = change(pq.read_table(self.folder / file.path).cast(SCHEMA))
+                except (OSError, pa.ArrowException):
+                    if self.discard_damaged(log, [file]):
+                        return  # all is read from the ledger again, without what had to go
+                    raise
+                if rows is not None:
+                    batches = rows.combine_chunks().to_batches(files.ROW_GROUP)
+                    self.replace(log, [file], self.write(log, file.day, file.level, batches))
 
     def forget(self, log: bytes) -> None:
         """Remove all of an agency's rows: the follower starts again from zero."""

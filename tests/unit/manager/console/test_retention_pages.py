@@ -58,7 +58,7 @@ def test_a_hold_needs_a_second_person_and_refusals_stay(office: Office) -> None:
     assert isinstance(hold, HoldRecord) and hold.device == office.pc.handle
     until(lambda: any(found.startswith("hold/") for found in office.manager.keys.months(HERE)))
     page = owner.get("/retention/requests").text
-    assert "架空の調査" in page and "On the ledger" in page
+    assert "架空の調査" in page and "Taken by the ledger" in page
 
     answer = post(owner, "/retention/requests", f"/retention/redact/{name(office.pc, 1)}", ground="私物")
     assert "under a hold" in answer.text
