@@ -1,12 +1,15 @@
 """Judging the lines of a large pack in several processes; a small one is judged here.
 
-The processes are spawned, not forked: they know only what they are given, and whoever calls may have threads.
+The processes are forked: a spawned one would run the program that it is started from once more, whatever that
+is. So only a program without threads may ask for several, as the commands are; and where a system does not
+fork as POSIX says, there is one.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -30,7 +33,9 @@ _ground: Ground
 
 
 def cores() -> int:
-    """How many processors this process may use."""
+    """How many processes a command may judge in: as many as there are processors for it."""
+    if not sys.platform.startswith("linux"):
+        return 1
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -56,7 +61,7 @@ def spread(lines: Iterable[bytes], ground: Ground, workers: int, size: int) -> G
     from multiprocessing import get_context
 
     try:
-        pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (ground,))
+        pool = ProcessPoolExecutor(workers, get_context("fork"), _start, (ground,))
     except (ImportError, NotImplementedError, OSError):  # a system without semaphores
         yield from spread(lines, ground, 1, size)
         return

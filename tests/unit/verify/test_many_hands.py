@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -121,6 +122,22 @@ def test_a_summary_lists_nothing(tmp_path: Path, story: Story) -> None:
     value = json.loads(out.getvalue())
     assert value["count"] == 10
     assert "entries" not in value
+
+
+def test_a_program_without_a_guard_is_not_run_again(tmp_path: Path, story: Story) -> None:
+    """Whatever the tool is started from: its processes know the way without it."""
+    file, trust = tmp_path / "evidence.zip", story.tiny.trust_folder(tmp_path / "trust")
+    file.write_bytes(story.range().zip())
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys\nfrom securepc.verify import workers\nfrom securepc.verify.__main__ import main\n"
+        "workers.WORTH_IT = 0\nworkers.cores = lambda: 2\nprint('begun', flush=True)\nsys.exit(main())\n"
+    )
+    command = [sys.executable, str(program), str(file), "--trust", str(trust), "--lang", "en", "--summary"]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("begun\nVALID")
+    assert ran.stdout.count("begun") == 1
 
 
 def test_a_killed_process_is_no_verdict(many: None) -> None:

@@ -4,6 +4,8 @@ An audit spends more than half its time in signatures, and Python does one thing
 is a set of (key, leaf) that are valid; the replay asks it first and checks for itself what is not in it.
 Which key must have signed is the replay's to say: here it is only guessed, from records not yet audited.
 Nor is anything reported from here: what cannot be read is found by the replay, in its place.
+
+The processes are forked, as in `verify.workers`: only a program without threads may ask for them.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ class Ahead:
         self._guesses: dict[bytes, bytes] = {}
         if workers > 1 and self._total >= WORTH_IT:
             try:
-                self._pool = ProcessPoolExecutor(workers, get_context("spawn"))
+                self._pool = ProcessPoolExecutor(workers, get_context("fork"))
             except (ImportError, NotImplementedError, OSError):  # a system without semaphores
                 return
             self._guesses = _guesses(db)
