@@ -89,7 +89,7 @@ def recovery_sheet(home: Path, file: Path, name: str, replace: bool) -> None:
         make_sheet(keys, file, name or "Secure PC", replace=replace)
 
 
-def _source_options(function: click.decorators.FC) -> click.decorators.FC:
+def source_options(function: click.decorators.FC) -> click.decorators.FC:
     """Where the new key-encryption key comes from; a passphrase is asked for where nothing is named."""
     file = click.Path(exists=True, dir_okay=False, path_type=Path)
     folder = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -102,7 +102,7 @@ def _source_options(function: click.decorators.FC) -> click.decorators.FC:
     return function
 
 
-def _new_source(
+def new_source(
     passphrase: Path | None, credentials: Path | None, beside: bool
 ) -> tuple[Mapping[str, str], Ask | None]:
     if sum(map(bool, (passphrase, credentials, beside))) > 1:
@@ -122,7 +122,7 @@ def _new_source(
 
 @click.command("rewrap-keys")
 @home_option
-@_source_options
+@source_options
 def rewrap_keys(
     home: Path, to_passphrase_file: Path | None, to_credentials: Path | None, to_file: bool
 ) -> None:
@@ -130,7 +130,7 @@ def rewrap_keys(
 
     The manager must not be running. Where the present key comes from is said by the environment, as ever.
     """
-    environ, ask = _new_source(to_passphrase_file, to_credentials, to_file)
+    environ, ask = new_source(to_passphrase_file, to_credentials, to_file)
     with explained(), _alone(home), _opened(home) as keys:
         source = keys.change_kek(environ=environ, ask=ask)
     _say_done(source)
@@ -138,7 +138,7 @@ def rewrap_keys(
 
 @click.command()
 @home_option
-@_source_options
+@source_options
 @click.option(
     "--sheet",
     "sheet_file",
@@ -156,9 +156,9 @@ def recover(
 
     The manager must not be running.
     """
-    environ, ask = _new_source(to_passphrase_file, to_credentials, to_file)
+    environ, ask = new_source(to_passphrase_file, to_credentials, to_file)
     with explained(), _alone(home):
-        key = _typed() if sheet_file is None else _read(sheet_file.read(_MAX_SHEET))
+        key = read_sheet(sheet_file)
         try:
             keys = recover_keys(Home(home).keys, key, environ=environ, ask=ask and _once(ask))
         except FileNotFoundError as error:
@@ -169,6 +169,11 @@ def recover(
 
 
 COMMANDS = (recovery_sheet, rewrap_keys, recover)
+
+
+def read_sheet(file: IO[str] | None) -> RecoveryKey:
+    """The recovery key from a file with what stands on the sheet, or typed group by group."""
+    return _typed() if file is None else _read(file.read(_MAX_SHEET))
 
 
 def _typed() -> RecoveryKey:

@@ -168,6 +168,20 @@ class BatchKeys(ABC):
             raise ValueError("a month's key is not sealed to a recovery key")
         return [(log, name, recovery) for log, name, _, recovery in rows]
 
+    def empty_periods(self) -> list[tuple[bytes, str]]:
+        """In a copy from a backup: the months and holds, (log, name), whose keys are kept elsewhere."""
+        with self._read() as db:
+            sql = "SELECT log, name FROM periods WHERE length(wrapped) = 0 ORDER BY log, name"
+            return [(row[0], row[1]) for row in db.execute(sql)]
+
+    def restore_period(self, log: bytes, name: str, key: bytes) -> None:
+        """Put back the key of one of these."""
+        with self._write() as db:
+            row = db.execute("SELECT value FROM meta WHERE name = 'recovery'").fetchone()
+            box = seal_to(row[0], key) if row else None
+            sql = "UPDATE periods SET wrapped = ?, recovery = ? WHERE log = ? AND name = ? AND wrapped = x''"
+            db.execute(sql, (self.wrap(key, period_context(log, name)), box, log, name))
+
     def _period(self, log: bytes, month: str) -> tuple[int, bytes]:
         known = self._periods.get((log, month))
         if known is not None:

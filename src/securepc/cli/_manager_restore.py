@@ -1,0 +1,87 @@
+"""`securepc manager restore`: a manager's home from a backup and the owner's sheet."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import IO
+
+import click
+import msgspec
+
+from securepc.cli._errors import UserError, say
+from securepc.cli._home import home_option
+from securepc.cli._manager_keys import new_source, read_sheet, source_options
+from securepc.cli._manager_trouble import explained
+from securepc.manager.backup.restore import restore as restore_home
+from securepc.manager.backup.target import Folder, Target, TargetError, open_target
+from securepc.manager.backup.vault import VaultError
+from securepc.manager.config import Backup
+
+
+@click.command()
+@home_option
+@source_options
+@click.argument("place", metavar="FROM", type=click.Path(exists=True, path_type=Path))
+@click.option("--snapshot", type=click.IntRange(1), help="Its number; the newest. 番号(既定: 最新)。")
+@click.option(
+    "--sheet",
+    "sheet_file",
+    type=click.File("r", encoding="utf-8"),
+    help="What was typed or scanned from it; - for standard input. 入力済みのファイル。",
+)
+def restore(
+    home: Path,
+    place: Path,
+    snapshot: int | None,
+    sheet_file: IO[str] | None,
+    to_passphrase_file: Path | None,
+    to_credentials: Path | None,
+    to_file: bool,
+) -> None:
+    """Make a home from a backup. バックアップと復旧キーの紙から保存先を作ります。
+
+    FROM is the folder of the backups, or a TOML file with a [backup] section that names their bucket.
+    """
+    os.umask(0o077)
+    environ, ask = new_source(to_passphrase_file, to_credentials, to_file)
+    with explained():
+        key = read_sheet(sheet_file)
+        try:
+            done = restore_home(home, _target(place), key, number=snapshot, environ=environ, ask=ask)
+        except FileExistsError:
+            raise UserError(
+                f"{home} は空ではありません。別の場所を --home で指定してください。",
+                f"{home} is not empty; name another place with --home.",
+            ) from None
+        except (VaultError, TargetError) as error:
+            raise UserError(
+                f"バックアップから復元できません({error})。", f"the backup can't be restored ({error})."
+            ) from None
+    if done.lost:
+        names = ", ".join(done.lost)
+        click.echo(say(f"鍵がなく開けない月: {names}", f"Months whose keys are missing: {names}"), err=True)
+    number, height = done.snapshot.number, done.snapshot.height
+    click.echo(
+        say(
+            f"バックアップ No. {number}(ブロック {height} まで)を {home} に復元しました。",
+            f"Backup No. {number}, up to block {height}, was restored to {home}.",
+        )
+    )
+
+
+def _target(place: Path) -> Target:
+    if place.is_dir():
+        return Folder(place)
+    try:
+        settings = msgspec.convert(tomllib.loads(place.read_text("utf-8")).get("backup", {}), Backup)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise TargetError(f"{place}: {error}") from None
+    target = open_target(settings)
+    if target is None:
+        raise TargetError(f"{place} names no backups")
+    return target
+
+
+COMMANDS = (restore,)

@@ -1,0 +1,96 @@
+"""Make a manager's home from a backup and the owner's recovery key: whole, or not at all.
+
+Everything is built beside the home and looked at there: files, the ledger's audit, keys. What was destroyed
+after the snapshot stays destroyed (graves). Last, the finished folder takes its place in one rename.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from securepc.ledger.keys import KeyStore, recover_keys
+from securepc.ledger.keys.kek import Ask
+from securepc.manager.backup import check
+from securepc.manager.backup.target import Target
+from securepc.manager.backup.vault import Snapshot, Vault, VaultError, month_name, unlock_vault
+from securepc.manager.home import Home, sync_folder
+from securepc.wire.recovery import RecoveryKey
+
+
+class Restored(NamedTuple):
+    """What was restored. `lost`: months whose key is not beside the snapshots: their batches never open."""
+
+    snapshot: Snapshot
+    lost: list[str]
+
+
+def restore(
+    root: Path,
+    target: Target,
+    key: RecoveryKey,
+    *,
+    number: int | None = None,
+    environ: Mapping[str, str],
+    ask: Ask | None = None,
+) -> Restored:
+    """Make the home `root`, which must not be there or be empty.
+
+    Args:
+        number: of the snapshot; the newest where none is named.
+        environ, ask: where the new key-encryption key comes from (`ledger.keys.kek`).
+
+    Raises:
+        FileExistsError: there is something at `root`.
+        VaultError: no such backup, another recovery key, or what came out is not sound.
+        TargetError, KekError, OSError: it can't be reached, opened or written.
+    """
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise FileExistsError(str(root))
+    vault, _ = unlock_vault(target, key.box)
+    numbers = vault.numbers()
+    if not numbers or (number is not None and number not in numbers):
+        raise VaultError("there is no such snapshot here")
+    snapshot = vault.get_snapshot(numbers[-1] if number is None else number)
+    draft = Home(root.with_name(root.name + ".restoring"))
+    shutil.rmtree(draft.root, ignore_errors=True)
+    try:
+        for folder in (draft.root, draft.manager, draft.run, draft.ledger, draft.trust):
+            folder.mkdir(mode=0o700, parents=True)
+        check.fetch(vault, snapshot, draft.manager)
+        (draft.manager / "chain.sqlite").rename(draft.chain)
+        check.sound(draft.chain, snapshot)
+        keys = recover_keys(draft.keys, key, environ=environ, ask=ask)
+        try:
+            lost = _months(keys, vault, key)
+        finally:
+            keys.close()
+        for folder in (draft.manager, draft.ledger):
+            sync_folder(folder)
+        if root.exists():
+            root.rmdir()
+        draft.root.rename(root)
+        sync_folder(root.parent)
+    except BaseException:
+        shutil.rmtree(draft.root, ignore_errors=True)
+        raise
+    return Restored(snapshot, lost)
+
+
+def _months(keys: KeyStore, vault: Vault, key: RecoveryKey) -> list[str]:
+    """Bring back the months' keys, but not of those that were destroyed since."""
+    for grave in vault.graves():
+        if grave.get("kind") != "month":
+            raise VaultError(f"this version can't obey that a {grave.get('kind')} was destroyed")
+        keys.destroy_month(bytes.fromhex(grave["log"]), str(grave["period"]))
+    lost = []
+    for log, period in keys.empty_periods():
+        name = month_name(log, period)
+        try:
+            keys.restore_period(log, period, key.box.unseal(vault.target.get(name)))
+        except (KeyError, ValueError):
+            keys.destroy_month(log, period)
+            lost.append(name)
+    return lost
