@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from browsing import HERE, PATHS, THERE, Office, enter, name, post, until
 
+from securepc.ledger import merkle
 from securepc.ledger.sequencer.solo import LEAP, SoloSequencer
 from securepc.ledger.state.records import HoldRecord, RedactionRecord
 from securepc.manager import clock
 from securepc.manager.alerts.service import is_open
 from securepc.manager.audit.model import AuditEntry
+from securepc.manager.retention import rests
 from securepc.verify import trust
 from securepc.verify.check import check
+from securepc.wire.keys import seal_to
+from securepc.wire.signed import batch as headers
 
 
 def day(days: int) -> str:
@@ -75,6 +80,8 @@ def test_a_hold_needs_a_second_person_and_refusals_stay(office: Office) -> None:
 def test_one_entry_is_redacted_and_its_neighbours_stay(office: Office) -> None:
     owner, retention = office.owner, office.manager.retention
     entry = name(office.pc, 2)
+    leaf = office.manager.log.leaf(HERE, office.manager.log.batches(HERE, office.pc.handle, 2, 2)[0])
+    key = office.manager.keys.batch_key(HERE, headers.message_hash(leaf))
     before = io.BytesIO()
     office.manager.evidence.of_entries(HERE, [entry], before)
     page = owner.get(f"/entries/{entry}").text
@@ -110,6 +117,32 @@ def test_one_entry_is_redacted_and_its_neighbours_stay(office: Office) -> None:
     for file in office.manager.home.root.rglob("*"):
         if file.is_file() and "provisional" not in file.name:
             assert b"evil" not in file.read_bytes(), file
+
+    # An older copy of the key store, or the PC itself, brings the key back: it goes again.
+    box = seal_to(office.manager.keys.log(HERE).intake.public, key)
+    office.manager.keys.put_boxes(HERE, [(headers.message_hash(leaf), box)])
+    assert office.manager.keys.batch_key(HERE, headers.message_hash(leaf)) == key
+    retention.replay()
+    with pytest.raises(KeyError):
+        office.manager.keys.batch_key(HERE, headers.message_hash(leaf))
+    stream = io.BytesIO()
+    office.manager.evidence.of_entries(HERE, [name(office.pc, 1)], stream)
+    assert check(stream, trusted).entries[0].text
+
+
+def test_a_rest_that_was_changed_is_noticed() -> None:
+    key, entries = bytes(32), [b"a", b"b", b"c"]
+    whole = rests.pieces(key, entries)
+    header = SimpleNamespace(size=3, root=merkle.root([piece.leaf for piece in whole]))
+    left = rests.without(whole, 1)
+    new, body = rests.seal(left)
+    assert rests.unseal(header, new, body) == left  # type: ignore[arg-type]
+    for wrong in (left[:2], [left[0], whole[1], left[2]._replace(entry=b"x")], left[::-1]):
+        other, changed = rests.seal(wrong)
+        with pytest.raises(rests.Unfit):
+            rests.unseal(header, other, changed)  # type: ignore[arg-type]
+    with pytest.raises(rests.Unfit):
+        rests.unseal(header, new, body[:-1] + bytes([body[-1] ^ 1]))  # type: ignore[arg-type]
 
 
 def test_a_clock_that_leapt_has_to_be_confirmed_by_the_owner(
