@@ -25,6 +25,7 @@ _FIRST = N_("Add the first PC: its operations are recorded from then on.")
 _NO_MAIL = N_("No mail server is set up: warnings reach nobody who is not looking here.")
 _MAIL_FAILS = N_("Mail can't be sent. See what the mail server says.")
 _NOBODY = N_("Nobody gets mail yet: enter an address.")
+_NO_BACKUP = N_("No backup is set up: the manager's disk is the only copy. See [backup] in config.toml.")
 _DISK = N_("The manager's disk could not be confirmed to be encrypted.")
 
 
@@ -65,6 +66,8 @@ def of_today(manager: Manager, log: bytes, devices: list[Device], read: Reader) 
         found.append(Todo("warn", "/mail", i18n.translate(read.language, _NOBODY)))
     if not devices:
         found.append(Todo("plain", "/devices/add", i18n.translate(read.language, _FIRST)))
+    if not manager.backups.is_configured:
+        found.append(Todo("warn", "/alerts", i18n.translate(read.language, _NO_BACKUP)))
     if is_encrypted(manager.home.root) is not True:
         found.append(Todo("plain", "/alerts", i18n.translate(read.language, _DISK)))
     return found
