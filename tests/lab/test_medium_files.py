@@ -8,9 +8,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from running_manager import wait_for
 
+from securepc.agent.enforce.shutter.watching import Watching
 from securepc.agent.platform.base.ports import Touched
 from securepc.agent.platform.linux.processes import Processes
 from securepc.agent.platform.linux.storage import blocks
@@ -61,6 +64,50 @@ def test_reads_writes_and_deletions_with_their_program(place: Path) -> None:
     assert by["rename"].to == os.fsencode(place / "控え.txt")
     assert by["delete"].path == os.fsencode(place / "名簿.csv")
     assert not [one for one in found if one.act == "write" and one.path.endswith(b"own")]
+
+
+def test_a_medium_mounted_again_at_once_is_watched_again(place: Path) -> None:
+    """The kernel forgets what was asked of a file system when it is unmounted, and says so nowhere else."""
+    image = place.parent / "medium.img"
+    files = MediumFiles(Processes())
+    files.open(str(place))
+    assert not files.gone()
+    subprocess.run(["umount", place], check=True)
+    subprocess.run(["mount", "-o", "loop", image, place], check=True)
+    assert files.gone(), "known at once, though something is mounted there"
+    files.close()
+    assert files.gone()
+
+    told: list[str] = []
+
+    class Heard:
+        """What `Watching` needs of the agent."""
+
+        def report(self, kind: str, data: dict[str, Any], **_: Any) -> None:
+            told.append(f"{kind} {Path(data['path']).name}")
+
+        def count(self, *_: Any) -> None: ...
+
+        def save(self) -> None: ...
+
+    class Grant:
+        number = "7"
+
+        def fields(self) -> dict[str, Any]:
+            return {"grant": "7"}
+
+    heard: Any = Heard()
+    grant: Any = Grant()
+    watching = Watching(heard, heard, lambda: MediumFiles(Processes()))
+    assert watching.add(grant, (str(place),)) == []
+    for _ in range(3):
+        told.clear()
+        subprocess.run(["umount", place], check=True)
+        subprocess.run(["mount", "-o", "loop", image, place], check=True)
+        assert watching.add(grant, (str(place),)) == []
+        subprocess.run(["cat", place / "名簿.csv"], check=True, stdout=subprocess.DEVNULL)
+        wait_for(lambda: "media.read 名簿.csv" in told)
+    watching.stop()
 
 
 def test_a_medium_in_use_is_written_out_and_unmounted(place: Path) -> None:

@@ -101,6 +101,9 @@ class NoFiles:
     def read(self, timeout: float) -> list[Touched]:
         return []
 
+    def gone(self) -> bool:
+        return False
+
     def wake(self) -> None:
         pass
 

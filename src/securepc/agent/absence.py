@@ -17,6 +17,8 @@ from securepc.wire.signed import documents, leaf
 from securepc.wire.signed.canonical import Malformed
 
 _NAME = "lost.absence"
+_HEARD = "lost.heard"
+HEARTBEAT = "heartbeat"
 GRACE = 5 * 60_000_000
 """Microseconds that a PC which was off or asleep past its limit has to reach the manager; once an absence, so
 that switching it on and off gives no more."""
@@ -35,6 +37,24 @@ class _Kept(msgspec.Struct):
     grace: bool = False
     grace_boot: str = ""
     grace_until: int = 0
+
+
+class _Heard(msgspec.Struct):
+    heard: int
+    boot: str
+    up: int
+    wall: int
+
+
+def heard(state: State, clock: Clock, frame: bytes, at: int) -> None:
+    """Keep a countersigned heartbeat, and by this PC's own clocks when it came: a PC that is switched off the
+    next moment has been away since then.
+
+    Args:
+        frame: base64, its signature checked. at: the manager's time in it.
+    """
+    moment = _Heard(at, clock.boot.hex(), clock.up(), clock.at())
+    state.put_all({HEARTBEAT: frame, _HEARD: msgspec.json.encode(moment)})
 
 
 class Away(NamedTuple):
@@ -63,8 +83,8 @@ class Absence:
         heard = self._heard()
         kept = self._load()
         if kept is None or kept.heard != heard:
-            kept = _Kept(heard, 0, boot, up, wall)
-        elif kept.boot == boot and 0 <= up - kept.up < _OFTEN:
+            kept = self._since(heard)
+        if kept.boot == boot and 0 <= up - kept.up < _OFTEN:
             # Woken for something else: nothing that would have to be on the disk yet.
             waiting = kept.grace and kept.grace_boot == boot and up < kept.grace_until
             now = kept.away + up - kept.up
@@ -90,8 +110,18 @@ class Absence:
         kept = _Kept(self._heard(), 0, self._clock.boot.hex(), up, wall)
         self._state.put(_NAME, msgspec.json.encode(kept))
 
+    def _since(self, heard: int) -> _Kept:
+        """Nothing is counted yet since the manager's last word: from the moment when it came."""
+        stored = self._state.get(_HEARD)
+        try:
+            if stored is not None and (moment := msgspec.json.decode(stored, type=_Heard)).heard == heard:
+                return _Kept(heard, 0, moment.boot, moment.up, moment.wall)
+        except msgspec.MsgspecError:
+            pass
+        return _Kept(heard, 0, self._clock.boot.hex(), self._clock.up(), self._clock.at())
+
     def _heard(self) -> int:
-        frame = self._state.get("heartbeat")
+        frame = self._state.get(HEARTBEAT)
         if frame is None:
             return 0
         try:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from securepc.agent import absence
 from securepc.agent.client import Client, is_private
 from securepc.agent.config import Config
 from securepc.agent.journal import Journal, Lines
@@ -80,7 +81,7 @@ class Herald:
         if any(value[name] != said[name] for name in said):
             raise garbled("a heartbeat that is not ours")
         assert isinstance(frame, str)
-        self._state.put("heartbeat", frame.encode("ascii"))
+        absence.heard(self._state, self._clock, frame.encode("ascii"), int(value["at"]))
         self._session.heard(value["at"])
         return int(value["at"])
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -85,6 +85,12 @@ class State:
         """Store a value; it is on the disk when this returns."""
         with self._lock:
             self._put(name, value)
+
+    def put_all(self, values: Mapping[str, bytes]) -> None:
+        """Store several values, all or none of them."""
+        with self._lock, self._transaction():
+            for name, value in values.items():
+                self._put(name, value)
 
     def drop(self, name: str) -> None:
         """Forget a value."""

@@ -16,6 +16,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from debs import Repository
+
 SUITE = "bookworm"
 PACKAGES = "python3,login,passwd"
 ROOT = Path(__file__).parents[3]
@@ -90,8 +92,7 @@ class Office:
         self.root = folder / "root"
         subprocess.run(["cp", "-a", str(base()), str(self.root)], check=True)
         (self.root / "etc/apt/sources.list").write_text("deb [trusted=yes] file:/srv/repo ./\n")
-        self.repo = self.root / "srv/repo"
-        self.repo.mkdir(parents=True)
+        self.repo = Repository(self.root / "srv/repo")
         (self.root / "etc/resolv.conf").write_text("")
         self._agent: subprocess.Popen[str] | None = None
 
@@ -111,42 +112,8 @@ class Office:
 
     def package(self, name: str, version: str, program: str = "", **fields: str) -> None:
         """Make a package with a program of its name, and put it into the repository."""
-        folder = self.root.parent / f"{name}_{version}"
-        (folder / "DEBIAN").mkdir(parents=True)
-        control = {
-            "Package": name,
-            "Version": version,
-            "Architecture": "all",
-            "Maintainer": "Kakuu Soft <kakuu@example.com>",
-            "Description": "made by a test",
-            **{key.replace("_", "-"): value for key, value in fields.items()},
-        }
-        text = "".join(f"{key}: {value}\n" for key, value in control.items())
-        (folder / "DEBIAN/control").write_text(text)
-        target = folder / "usr/bin" / name
-        target.parent.mkdir(parents=True)
-        if program:
-            shutil.copy(self.root / program, target)
-        else:
-            target.write_text("#!/bin/sh\necho this is it\n")
-        target.chmod(0o755)
-        file = self.repo / f"{name}_{version}_all.deb"
-        subprocess.run(
-            ["dpkg-deb", "--build", "--root-owner-group", str(folder), str(file)],
-            check=True,
-            capture_output=True,
-        )
-        data = file.read_bytes()
-        more = f"Filename: ./{file.name}\nSize: {len(data)}\nSHA256: {hashlib.sha256(data).hexdigest()}\n\n"
-        with (self.repo / "Packages").open("a") as packages:
-            packages.write(text + more)
-        listed = (self.repo / "Packages").read_bytes()
-        digest = hashlib.sha256(listed).hexdigest()
-        now = time.strftime("%a, %d %b %Y %H:%M:%S UTC", time.gmtime())
-        (self.repo / "Release").write_text(
-            f"Origin: Kakuu\nLabel: Kakuu-Security\nSuite: stable-security\nDate: {now}\n"
-            f"SHA256:\n {digest} {len(listed)} Packages\n"
-        )
+        more = {"program": (self.root / program).read_bytes()} if program else {}
+        self.repo.package(name, version, **more, **fields)  # type: ignore[arg-type]
 
     def agent(self, token: str = "") -> None:
         """Start the real agent in the system, enrolled with a token the first time."""

@@ -4,13 +4,16 @@ an order or a code lets it go."""
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
-from labvm import Machine
+from labvm import Failed, Machine
 from labvm.office import Office
+from shutter_kit import ask
 
 from securepc.agent.release import DETAILS, PURPOSE
 from securepc.manager.devices import codes
+from securepc.wire import policy
 
 pytestmark = pytest.mark.soak  # minutes under emulation
 
@@ -43,6 +46,14 @@ def report(office: Office, reason: str) -> float:
         office.log, office.device, reason, ghost="close", location=True, actor="hanako"
     )
     return time.monotonic()
+
+
+def state(pc: Machine) -> dict[str, Any]:
+    """What the door said last; empty while the agent does not answer."""
+    try:
+        return dict(pc.agent_status()["doors"]["lost"])
+    except (Failed, KeyError):
+        return {"state": "", "data": {"locked": False}}
 
 
 def until(pc: Machine, office: Office, phase: str, seconds: float = 90) -> None:
@@ -100,19 +111,25 @@ def test_an_order_releases(pc: Machine, office: Office) -> None:
     assert pc.run("test -e /etc/nologin", check=False).code != 0
     assert "IN-42" in knock(pc)
     pc.wait_run("! pgrep -f '[a]gent release --screen'")
-    assert "agetty" in pc.out("systemctl show -p ExecStart getty@tty1.service")
+    assert "agent release" not in pc.out("systemctl show -p ExecStart getty@tty1.service")
 
 
 def test_a_code_by_telephone_releases_without_a_network(pc: Machine, office: Office) -> None:
     report(office, "もう一度")
     until(pc, office, "locked")
     pc.network(False)
-    shown = pc.out(
-        'python3 -c "import socket;s=socket.socket(socket.AF_UNIX);'
-        "s.connect('/run/securepc/agent.sock');s.sendall(b'{\\\"ask\\\":\\\"lock.challenge\\\"}\\n');"
-        'print(s.recv(4096).decode())"'
-    )
-    number = shown.split('"challenge":"')[1].split('"')[0]
+    release_by_code(pc, office)
+    assert pc.run("test -e /etc/nologin", check=False).code != 0
+    log_in(pc, "bycode")
+    pc.wait_for(lambda: len(sessions(pc)) == 1, 30, "the session")
+    pc.network(True)
+    until(pc, office, "free", 120)
+    assert office.wait_entry("lock.released", how="code")
+
+
+def release_by_code(pc: Machine, office: Office) -> None:
+    """What the person at the PC reads out, and types in."""
+    number = ask(pc, "lock.challenge")["challenge"]
     with office.manager.database.write() as session:
         code = codes.answer(
             session,
@@ -126,9 +143,26 @@ def test_a_code_by_telephone_releases_without_a_network(pc: Machine, office: Off
             reason="電話で本人と確認",
         )
     pc.run("securepc agent release --home /var/lib/securepc", input=f"{code}\n")
-    assert pc.run("test -e /etc/nologin", check=False).code != 0
-    log_in(pc, "bycode")
-    assert len(sessions(pc)) == 1
+
+
+def test_away_too_long_it_locks_itself(pc: Machine, office: Office) -> None:
+    """Off for longer than the policy's hours: it has minutes to reach the manager, once; then it locks."""
+    rules = policy.default_rules()
+    rules["doors"]["lost"].update(lock_hours=1)
+    office.manager.policies.change(office.log, rules, actor="test")
+    pc.wait_for(lambda: state(pc)["state"] == "shut", 90, "the door")
+    pc.network(False)
+    # While the agent runs it counts by a clock that nobody sets; three hours pass while the PC is "off".
+    pc.run("systemctl stop securepc-agent")
+    pc.run("timedatectl set-local-rtc 0; timedatectl set-time \"$(date -d '+3 hours' '+%F %T')\"")
+    pc.reboot()
+    pc.wait_for(lambda: state(pc)["data"].get("hours", 0) >= 2, 60, "what it counted")
+    assert not state(pc)["data"]["locked"], "it may still reach its manager"
+    pc.reboot()
+    pc.wait_for(lambda: state(pc)["data"]["locked"], 60, "the lock")
+    assert "IN-42" not in knock(pc)
+    release_by_code(pc, office)
+    assert "IN-42" in knock(pc)
     pc.network(True)
-    until(pc, office, "free", 120)
-    assert office.wait_entry("lock.released", how="code")
+    locked = office.wait_entry("lock.self")
+    assert "no contact" in locked["data"]["reason"]

@@ -67,16 +67,24 @@ def test_a_reboot_ends_a_grant_and_nothing_is_open_in_between(pc: Machine, offic
     print(f"what the kernel saw before udev had its rules:\n{log}")
 
 
+def as_before(pc: Machine, before: str) -> bool:
+    """Each bus as it was, and those that a module brought since then as the kernel makes them."""
+    now = pc.out(BUSES).splitlines()
+    return set(before.splitlines()) <= set(now) and all(
+        line.endswith(("drivers_autoprobe:1", "_default:1")) for line in set(now) - set(before.splitlines())
+    )
+
+
 def test_removed_everything_is_as_before(pc: Machine, office: Office, before: str) -> None:
     set_policy(office, on=False)
     pc.wait_for(lambda: door(pc).get("state") == "off", what="the door off")
-    assert pc.out(BUSES) == before
+    assert as_before(pc, before)
     assert pc.run(OURS, check=False).out.strip() == ""
     pc.wait_run("ls /dev/sda1 /dev/sdb1 /dev/mmcblk0p1")
     set_policy(office, on=True)
     pc.wait_for(lambda: door(pc).get("state") == "shut", what="the door")
     assert pc.out(MEDIA) == ""
     pc.run("systemctl stop securepc-agent && securepc agent remove", timeout=120)
-    assert pc.out(BUSES) == before
+    assert as_before(pc, before)
     assert pc.run(OURS, check=False).out.strip() == ""
     pc.wait_run("ls /dev/sda1 /dev/sdb1 /dev/mmcblk0p1")

@@ -64,7 +64,7 @@ def test_no_file_of_any_medium_can_be_read_and_the_rest_works(
     pc.plug_stick(STICK, {"名簿.csv": LIST})
     pc.plug_uas(UAS, {"x.txt": b"x"}, fs="ext4")
     pc.plug_sd({"c.txt": b"card"})
-    pc.ports.drive({"d.txt": b"disc"})
+    pc.plug_drive({"d.txt": b"disc"})
     phone = pc.plug_phone(tmp_path)
     mouse, keyboard = pc.plug_mouse(), pc.plug_keyboard()
     for serial in (STICK, UAS):

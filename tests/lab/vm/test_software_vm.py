@@ -1,52 +1,105 @@
-"""Software in a real machine: the service removes a package; which disks are encrypted."""
+"""Software in a real machine, by the service as it is installed: what is there, what is too old, what waits;
+a package that nobody approved is ordered away; which disks are encrypted."""
 
 from __future__ import annotations
 
-import subprocess
 import time
-from pathlib import Path
+from typing import Any
 
 import pytest
+from debs import Repository
 from labvm import Machine
 from labvm.office import Office
 
+from securepc.manager.software import judged
+
 pytestmark = pytest.mark.soak  # minutes under emulation
 
+REPO = "/srv/repo"
+# What a maintainer script may do and the agent's own service may not.
+POSTRM = "#!/bin/sh\nset -e\numask > /var/tmp/anygame-umask\nchmod 4755 /var/tmp/anygame-umask\n"
 
-def test_the_service_removes_a_package_and_sees_that_it_is_gone(
-    pc: Machine, office: Office, tmp_path: Path
-) -> None:
-    folder = tmp_path / "anygame"
-    (folder / "DEBIAN").mkdir(parents=True)
-    (folder / "DEBIAN/control").write_text(
-        "Package: anygame\nVersion: 1.0\nArchitecture: all\n"
-        "Maintainer: Kakuu <a@example.com>\nDescription: a game\n"
-    )
-    # A maintainer script that does what the agent's own service may not.
-    script = folder / "DEBIAN/postrm"
-    script.write_text(
-        "#!/bin/sh\nset -e\numask > /var/tmp/anygame-umask\nchmod 4755 /var/tmp/anygame-umask\n"
-    )
-    script.chmod(0o755)
-    program = folder / "usr/bin/anygame"
-    program.parent.mkdir(parents=True)
-    program.write_text("#!/bin/sh\nsleep 1\n")
-    program.chmod(0o755)
-    deb = tmp_path / "anygame.deb"
-    command = ["dpkg-deb", "--build", "--root-owner-group", str(folder), str(deb)]
-    subprocess.run(command, check=True, capture_output=True)
-    pc.push(deb, "/root/anygame.deb")
-    started = time.monotonic()
-    pc.run("dpkg -i /root/anygame.deb", timeout=120)
-    office.wait_entry("software.installed", text="anygame", seconds=120)
-    print(f"known {time.monotonic() - started:.1f} s after it was begun to be installed")
+
+@pytest.fixture(scope="module")
+def repo(pc: Machine, office: Office, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """All that the machine's apt knows; two programs of it are installed, one of them too old."""
+    made = Repository(tmp_path_factory.mktemp("repo"))
+    made.package("gadget", "1.0")
+    made.package("nodejs", "16.20.2-1nodesource1")
+    made.package("anygame", "1.0", scripts={"postrm": POSTRM})
+    pc.run("rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/*")
+    pc.push(f"deb [trusted=yes] file:{REPO} ./\n", "/etc/apt/sources.list")
+    offer(pc, made)
+    install(pc, "gadget", "nodejs")
+    return made
+
+
+def offer(pc: Machine, repo: Repository) -> None:
+    pc.run(f"mkdir -p {REPO}")
+    for path in repo.folder.iterdir():
+        pc.push(path, f"{REPO}/{path.name}")
+    pc.run("apt-get update -q", timeout=180)
+
+
+def install(pc: Machine, *names: str) -> None:
+    pc.run(f"DEBIAN_FRONTEND=noninteractive apt-get install -y -q {' '.join(names)}", timeout=180)
+
+
+def state(office: Office, kind: str) -> dict[str, Any]:
+    """What the manager knows of the machine."""
+    pcs = office.manager.software.pcs(office.log)
+    return judged.data_of(pcs[office.device].states, kind) if office.device in pcs else {}
+
+
+def violations(office: Office) -> list[str]:
+    return [one.name for one in office.manager.software.violations(office.log)]
+
+
+def test_what_is_too_old_and_what_waits_is_known(pc: Machine, office: Office, repo: Repository) -> None:
     software = office.manager.software
-    pc.wait_for(lambda: software.on_pcs(office.log, "dpkg", "anygame"), 60)
+    office.wait_entry("software.installed", text="nodejs", seconds=150)
+
+    def ended() -> set[tuple[str, str]]:
+        found = software.support(office.log, [office.device])
+        return {(one.support.product, one.support.cycle) for one in found if one.support.state == "ended"}
+
+    pc.wait_for(lambda: ("nodejs", "16") in ended(), 60, "the end of support")
+    repo.package("gadget", "2.0")
+    offer(pc, repo)
+    pc.run("echo linux-image-amd64 > /run/reboot-required.pkgs && touch /run/reboot-required")
+    number = office.issue("software.report")
+    office.wait_entry("command.done", command_id=str(number), seconds=150)
+    pc.wait_for(lambda: state(office, "software.updates").get("state") == "pending", 60, "the update")
+    updates = state(office, "software.updates")
+    print(updates)
+    assert updates["updates"] == [["gadget", "1.0", "2.0", 1]]
+    assert updates["security"] == 1
+    assert ["required", "linux-image-amd64"] in updates["reboot"]
+    install(pc, "gadget")
+    number = office.issue("software.report")
+    office.wait_entry("command.done", command_id=str(number), seconds=150)
+    pc.wait_for(lambda: state(office, "software.updates").get("updates") == [], 60, "the update's end")
+
+
+def test_a_package_nobody_approved_is_ordered_away_and_proven_gone(
+    pc: Machine, office: Office, repo: Repository
+) -> None:
+    software = office.manager.software
+    deny = {"deny": [{"name": "anygame", "publisher": "", "reason": "業務外"}]}
+    software.change_rules(office.log, deny, actor="test")
+    started = time.monotonic()
+    install(pc, "anygame")
+    office.wait_entry("software.installed", text="anygame", seconds=150)
+    print(f"lab: known {time.monotonic() - started:.1f} s after it was begun to be installed")
+    pc.wait_for(
+        lambda: [one.name for one in software.violations(office.log)] == ["anygame"], 60, "the violation"
+    )
     started = time.monotonic()
     number = software.order(office.log, office.device, "dpkg", "anygame", hours=0, remove=True, actor="test")
-    done = office.wait_entry("command.done", command_id=str(number), seconds=120)
-    print(f"seen to be gone after {time.monotonic() - started:.1f} s: {done['data']}")
+    done = office.wait_entry("command.done", command_id=str(number), seconds=150)
+    print(f"lab: seen to be gone after {time.monotonic() - started:.1f} s: {done['data']}")
     assert done["data"]["observed"] == "gone"
+    pc.wait_for(lambda: not violations(office), 60, "the violation's end")
     left = pc.run("dpkg-query -W -f '${db:Status-Abbrev}' anygame", check=False).out
     assert left.strip() in ("", "rc")  # nothing but its last script
     assert pc.run("test -e /usr/bin/anygame", check=False).code

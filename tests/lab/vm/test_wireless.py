@@ -8,8 +8,11 @@ point that bears whatever name it likes, before a router of its own with the sam
 from __future__ import annotations
 
 import json
+import socketserver
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,7 @@ MESH = RegisteredNetwork(
 STRICT = RegisteredNetwork(
     id="strict", name="本店WPA3", ssid="midori-wpa3", security="wpa3", gateways=(ROUTER,)
 )
+GUARD = {"on": True, "warn": True, "locate": True, "cut_off": False}
 PASSWORD = "kakuu-no-password"
 SAYS = (
     "import json,socket,sys\n"
@@ -63,6 +67,57 @@ for name in office:br0 street:wlan3; do
   systemd-run -q --unit=web-${name%:*} $inside python3 -m http.server 80 --directory /srv
 done
 """
+
+
+CALLER = """
+import socket, time
+tried = 0
+while True:
+    tried += 1
+    try:
+        socket.create_connection(("10.0.2.2", PORT), 2).close()
+    except OSError:
+        pass
+    with open("/run/caller", "w") as file:
+        file.write(str(tried))
+    time.sleep(0.1)
+"""
+CALLS_EARLY = """
+[Unit]
+DefaultDependencies=no
+After=local-fs.target
+[Service]
+ExecStart=/usr/bin/python3 /root/caller.py
+[Install]
+WantedBy=sysinit.target
+"""
+
+
+class Server:
+    """Somebody whom the PC may call at the host's loopback. `calls`: when."""
+
+    def __init__(self, port: int, calls: list[float]) -> None:
+        self.port, self.calls = port, calls
+
+
+@contextmanager
+def somebody() -> Iterator[Server]:
+    calls: list[float] = []
+
+    class Called(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            calls.append(time.time())
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Called) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield Server(server.server_address[1], calls)
+        server.shutdown()
+
+
+def reaches(pc: Machine, address: str, port: int) -> bool:
+    """Really tried."""
+    call = f"import socket; socket.create_connection(('{address}', {port}), 5)"
+    return pc.run(f'python3 -c "{call}"', check=False).code == 0
 
 
 class Air:
@@ -118,7 +173,7 @@ def air(pc: Machine, office: Office, server: MailServer) -> Air:
     networks = office.manager.networks
     for network in (CABLE, MESH, STRICT):
         networks.register(office.log, network, actor="test")
-    networks.switch(office.log, {"on": True, "warn": True, "locate": True, "cut_off": False}, actor="test")
+    networks.switch(office.log, GUARD, actor="test")
     pc.push(POLICY, "/etc/dbus-1/system.d/geo.conf")
     pc.push(SUPPORT / "fake_geoclue.py", "/root/fake_geoclue.py")
     pc.push(SAYS, "/root/says.py")
@@ -219,3 +274,61 @@ def test_false_access_points_are_told_apart_and_mailed(
     assert failed.code != 0
     assert radio(pc) == {}
     air.down("wlan3")
+
+
+def is_cut(pc: Machine) -> bool:
+    return pc.run("nft list table inet securepc_network", check=False).code == 0
+
+
+def test_on_an_unregistered_wifi_only_the_manager_is_reached(pc: Machine, office: Office, air: Air) -> None:
+    with somebody() as server:
+        air.up("office", "wlan1", "midori-office", "wpa2")
+        air.join("midori-office", PASSWORD)
+        pc.wait_for(lambda: place(pc)["name"], 60, what="the office")
+        since = time.time_ns() // 1000
+        office.manager.networks.switch(office.log, {**GUARD, "cut_off": True}, actor="test")
+        office.wait_entry("policy.applied", since=since)
+        assert reaches(pc, "192.0.2.1", 80)
+        assert reaches(pc, "10.0.2.2", server.port)
+        air.down("wlan1")
+        since = time.time_ns() // 1000
+        air.up("street", "wlan3", "machi-no-wifi", "wpa2")
+        air.join("machi-no-wifi", PASSWORD)
+        # What tells of it goes through the cut.
+        entry = office.wait_entry("network.unregistered", since=since, ssid="machi-no-wifi", action="cut")
+        assert entry["data"]["encryption"] == "wpa2"
+        assert pc.out("ip -4 -o addr show wlan0 | grep -c 192.0.2.") == "1"  # joined, with an address
+        assert not reaches(pc, "192.0.2.1", 80)
+        assert not reaches(pc, "10.0.2.2", server.port)
+        listed = pc.out("nft list table inet securepc_network")
+        assert listed.count("policy drop") == 3
+        assert "ip daddr 10.0.2.100 tcp dport 443 accept" in listed
+        pc.run("nft delete table inet securepc_network")
+        pc.wait_for(lambda: is_cut(pc), 30, what="the cut's coming back")
+        assert not reaches(pc, "192.0.2.1", 80)
+        air.down("wlan3")
+        pc.wait_for(lambda: not is_cut(pc), 60, what="the cut's end")
+        assert reaches(pc, "10.0.2.2", server.port)
+
+
+def test_the_cut_holds_over_a_reboot_before_anything_is_sent(pc: Machine, office: Office, air: Air) -> None:
+    networks = office.manager.networks
+    networks.switch(office.log, {**GUARD, "cut_off": True}, actor="test")
+    with somebody() as server:
+        networks.unregister(office.log, CABLE.id, actor="test")
+        pc.wait_for(lambda: is_cut(pc), 60, what="the cut")
+        pc.push(CALLER.replace("PORT", str(server.port)), "/root/caller.py")
+        pc.push(CALLS_EARLY, "/etc/systemd/system/caller.service")
+        pc.run("systemctl enable -q caller")
+        since = time.time_ns() // 1000
+        pc.reboot()  # the radios are gone after it: the cable is what is cut
+        office.wait_entry("agent.start", since=since, seconds=150)  # the manager is reached
+        pc.wait_run("ip -4 -o addr show eth0 | grep -q 10.0.2.")
+        tried = int(pc.out("cat /run/caller"))
+        print(f"lab: {tried} calls tried since the start of the system, {len(server.calls)} got through")
+        assert tried > 3
+        assert server.calls == []
+        assert is_cut(pc)
+        networks.register(office.log, CABLE, actor="test")
+        pc.wait_for(lambda: server.calls, 60, what="a call once the network is registered")
+        assert not is_cut(pc)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from securepc.agent.removal import remove_all
 from securepc.agent.service import Agent
 from securepc.agent.situation import Place
 from securepc.manager.ghost.contents import held
+from securepc.wire.event import Event
 
 OFFICE = Place(True, True, "office", "本店", True, {"gateway_mac": "02:00:00:00:00:01"})
 ANNEX = OFFICE._replace(network="annex", name="別館")
@@ -176,6 +178,63 @@ def test_before_sleep_and_what_cannot_be_closed_is_not_said_to_be(ghost: Pc) -> 
     assert not ghost.is_open()
 
 
+@pytest.mark.parametrize(("another_boot", "reason"), [(False, "crashed"), (True, "power")])
+def test_what_ended_an_opening_while_no_agent_ran_is_told(ghost: Pc, another_boot: bool, reason: str) -> None:
+    ghost.at(OFFICE)
+    wait_for(ghost.is_open)
+    wait_for(lambda: ghost.drive._lister)
+    noted = ghost.drive.store_.drive
+    assert noted.opened
+    assert noted.swap == ("/swapfile",)
+    ghost.agent.guard.doors.stop()
+    assert ghost.drive.store_.drive.opened == ""
+    # As it is on the disk when the agent is killed, and closed by what closes without it, or by the power.
+    ghost.swap.places = []
+    ghost.drive.store_.change(opened="0" * 32 if another_boot else noted.opened, swap=noted.swap)
+    told: list[Event] = []
+    ghost.drive.context.listen("ghost.hide", told.append)
+    ghost.drive.start(lambda: None)
+    assert [(one.data["reason"], one.data["observed"]) for one in told] == [(reason, "shut")]
+    assert ghost.swap.places == ([] if another_boot else ["/swapfile"])  # another boot has it on by itself
+    ghost.drive.start(lambda: None)
+    assert len(told) == 1
+
+
+def test_the_copy_of_a_disk_opens_nothing_and_neither_does_the_pc_until_somebody_looked(
+    ghost: Pc, pc: Callable[..., Agent], tmp_path: Path
+) -> None:
+    def begin(name: str, vault: FakeVault) -> Pc:
+        agent = pc(name, doors=lambda context: [GhostDrive(context, vault, FakePower(), FakeSwap())])
+        there = Pc(ghost.manager, agent, tmp_path)
+        there.vault = there.drive.vault = vault
+        agent.start()
+        there.at(OFFICE)
+        return there
+
+    ghost.at(OFFICE)
+    wait_for(ghost.is_open)
+    wait_for(lambda: ghost.drive._lister)
+    ghost.agent.stop()
+    shutil.copytree(ghost.agent.folder, tmp_path / "copy")
+    copied = FakeVault(tmp_path / "another-pc")
+    copied.disk, copied.size, copied.files = dict(ghost.vault.disk), ghost.vault.size, ghost.vault.files
+    mine = begin("pc", ghost.vault)
+    wait_for(mine.is_open)  # the disk was only copied: nobody knows yet
+    thief = begin("copy", copied)
+    wait_for(lambda: thief.why() == "ghost-cloned")
+    assert not copied.opens_count
+    alerts = ghost.manager.alerts("ghost-cloned")
+    assert [one.device for one in alerts] == [mine.agent.config.device]
+    mine.at(CAFE)
+    wait_for(lambda: not mine.is_open())
+    mine.at(OFFICE)
+    wait_for(lambda: mine.why() == "ghost-cloned")
+    assert not mine.is_open()
+    thief.agent.stop()  # found and switched off
+    ghosts(mine).allow(*here(mine), actor="hanako")
+    wait_for(mine.is_open)
+
+
 def test_a_mobile_network_needs_the_pin(ghost: Pc) -> None:
     ghost.at(OFFICE)
     wait_for(ghost.is_open)
@@ -183,7 +242,7 @@ def test_a_mobile_network_needs_the_pin(ghost: Pc) -> None:
     ghost.ask("ghost.pin", pin="473829")
     ghost.at(POCKET)
     wait_for(lambda: not ghost.is_open())
-    assert ghost.ask("ghost.state")["needs"] == "pin"
+    wait_for(lambda: ghost.ask("ghost.state")["needs"] == "pin")
     assert ghost.refused("ghost.open", pin="111111") == "ghost-pin-wrong"
     assert ghost.ask("ghost.open", pin="473829")["open"]
     ghost.at(CAFE)
@@ -191,6 +250,24 @@ def test_a_mobile_network_needs_the_pin(ghost: Pc) -> None:
     ghost.at(POCKET)
     wait_for(lambda: ghost.ask("ghost.state")["needs"] == "pin")  # it is asked for again
     assert not ghost.is_open()
+
+
+def test_stolen_with_a_mobile_router_the_pin_is_guessed_five_times(ghost: Pc) -> None:
+    ghost.at(OFFICE)
+    wait_for(ghost.is_open)
+    ghost.ask("ghost.pin", pin="473829")
+    ghost.ask("ghost.close")
+    ghost.at(POCKET)
+    wait_for(lambda: ghost.why() == "hidden")
+    opened = ghost.vault.opens_count
+    for guess in ("000000", "111111", "123456", "473828", "987654"):
+        assert ghost.refused("ghost.open", pin=guess) == "ghost-pin-wrong"
+    assert ghost.refused("ghost.open", pin="473829") == "ghost-pin-locked"  # nor the right one
+    assert ghost.vault.opens_count == opened
+    alerts = ghost.manager.alerts("ghost-pin-locked")
+    assert ghost.agent.config.device in [one.device for one in alerts]
+    ghost.at(OFFICE)
+    assert ghost.ask("ghost.open")["open"]  # brought back, it is no worse for it
 
 
 def test_a_pin_everywhere_is_in_the_key(ghost: Pc) -> None:

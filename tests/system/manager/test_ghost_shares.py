@@ -5,9 +5,12 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
+import bad_input
 import msgspec
 import pytest
+from bad_input import LINES
 from running_manager import Running, make_home, wait_for
+from tiny_device import Device as TinyDevice
 from tiny_device import now
 
 from securepc.manager.audit.model import AuditChain
@@ -180,6 +183,19 @@ def test_a_heartbeat_of_a_boot_that_was_over_is_a_copy(manager: Running, pc: Pc)
     pc.share()
     pc.device.heartbeat()  # the other one is still alive
     assert pc.refused() == "ghost-cloned"
+
+
+def test_a_fork_on_the_ledger_is_a_copy_until_somebody_looked(manager: Running, pc: Pc) -> None:
+    pc.share()
+    twin = TinyDevice(manager.token(), address=manager.address)
+    twin.__dict__.update({**pc.device.__dict__, "http": twin.http, "nonce": b""})
+    pc.device.send(pc.device.seal_batch(LINES))
+    bad_input.refused(twin.try_send(twin.seal_batch(LINES[:1])), 409, "fork")
+    assert pc.refused() == "ghost-cloned"
+    assert drive(manager, pc).cloned_at
+    manager.manager.ghosts.allow(manager.log, pc.device.handle, actor="hanako")
+    pc.share()  # what it holds is not lost with its first fork
+    assert pc.share().generation == 1
 
 
 def test_forbidden_allowed_lost(manager: Running, pc: Pc) -> None:

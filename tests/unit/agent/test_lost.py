@@ -93,7 +93,7 @@ class Pc:
             "at": self.clock.at(),
         }
         frame = leaf.frame("heartbeat", documents.encode("heartbeat", value), IDENTITY.sign)
-        self.state.put("heartbeat", documents.b64encode(frame).encode())
+        absence.heard(self.state, self.clock, documents.b64encode(frame).encode(), self.clock.at())
 
     def minutes(self, count: int) -> None:
         """They pass, looked at each."""
@@ -318,6 +318,19 @@ def test_a_clock_turned_back_gains_nothing(pc: Pc) -> None:
         pc.lost.reconcile()
     assert not locks_itself(pc)
     pc.minutes(60)
+    assert locks_itself(pc)
+
+
+def test_switched_off_right_after_contact_it_has_been_away_since_then(pc: Pc) -> None:
+    away(pc)
+    pc.minutes(1)
+    pc.heartbeat()  # and before the next look it is switched off
+    pc.clock.reboot()
+    pc.clock.now += 6 * HOUR
+    pc.start()
+    pc.minutes(60 + 55)
+    assert not locks_itself(pc)
+    pc.minutes(6)
     assert locks_itself(pc)
 
 

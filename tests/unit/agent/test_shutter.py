@@ -277,6 +277,19 @@ def test_switched_off_everything_is_as_before(pc: Pc) -> None:
     assert pc.ports.removed
 
 
+def test_what_an_agent_without_its_memory_left_in_the_system_is_found_once(pc: Pc) -> None:
+    for name in ("shutter-on", "shutter-seen"):
+        pc.context.state.drop(name)
+    pc.rules = doors.Shutter()
+    pc.again()
+    pc.look()
+    assert pc.state_now.state == "off"
+    assert pc.ports.removed
+    pc.ports.removed = False
+    pc.look()
+    assert not pc.ports.removed
+
+
 def test_people_ask_for_what_is_connected(pc: Pc) -> None:
     pc.ports.plug(STICK)
     [shown] = pc.ask("shutter.media")["media"]

@@ -26,6 +26,7 @@ class Drive(Base):
     counter: Mapped[int]
     retired: Mapped[list[str]] = mapped_column(JSON)
     cloned_at: Mapped[int | None]
+    known_fork: Mapped[int | None]  # its leaf on the ledger, when an administrator allowed the drive again
     # PIN
     pin: Mapped[bytes | None]  # `wire.ghost.proof_hash`
     pin_wrong: Mapped[int]

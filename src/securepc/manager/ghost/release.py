@@ -113,7 +113,7 @@ class Releases:
             forbidden=drive.forbidden_at is not None,
             destroyed=drive.destroyed_at is not None,
             lost=lost_standing(session, drive.log, drive.device).phase != "free",
-            cloned=drive.cloned_at is not None or self._forked(drive),
+            cloned=drive.cloned_at is not None,
             has_pin=has_pin,
             pin_open=drive.pin_open,
             waits=waits,
@@ -139,12 +139,13 @@ class Releases:
             drive.boot_at = now
         drive.boot, drive.up, drive.counter = after.boot, after.up, after.counter
         drive.retired = list(after.retired)
-        if cloned:
+        if cloned or self.fork(drive.log, drive.device) not in (None, drive.known_fork):
             drive.cloned_at = drive.cloned_at or now
 
-    def _forked(self, drive: Drive) -> bool:
-        record = self._manager.log.device(drive.log, drive.device)
-        return record is not None and record.forked is not None
+    def fork(self, log: bytes, device: bytes) -> int | None:
+        """The leaf that proves two histories of a PC, None where there is none."""
+        record = self._manager.log.device(log, device)
+        return record.forked if record is not None else None
 
     def _shares(self, session: Session, drive: Drive, asked: ShareRequest, now: int) -> list[ManagerShare]:
         """Those the PC has slots for and the one it is to have; those it has left behind are destroyed."""

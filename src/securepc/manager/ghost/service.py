@@ -101,6 +101,7 @@ class Ghosts:
             drive = self._drive(session, log, device)
             drive.forbidden_at, drive.forbidden_by, drive.forbidden_why = None, "", ""
             drive.cloned_at, drive.counter, drive.retired, drive.boot = None, 0, [], ""
+            drive.known_fork = self.releases.fork(log, device)
             drive.pin_wrong, drive.pin_until = 0, None
             if drive.destroyed_at is not None:
                 drive.destroyed_at, drive.destroyed_by, drive.destroyed_why = None, "", ""

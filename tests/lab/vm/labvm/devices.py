@@ -45,9 +45,10 @@ class Ports:
         return name
 
     def drive(self, files: Mapping[str, bytes] | None = None) -> str:
-        """An optical drive inside the PC, at an adapter of its own, with a disc in it (as `disc`)."""
+        """An optical drive inside the PC, with a disc in it (as `disc`), at an adapter of its own, which
+        finds it when it is told to look."""
         name, node = self._medium("drive", files, "vfat", None, readonly=True, table=False)
-        self._add("virtio-scsi-pci", name, bus="pci.0")
+        self._add("lsi53c895a", name, bus="pci.0")
         self._add("scsi-cd", f"{name}-cd", bus=f"{name}.0", drive=node)
         return name
 

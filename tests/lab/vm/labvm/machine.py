@@ -217,6 +217,14 @@ class Machine:
     def plug_sd(self, files: Mapping[str, bytes] | None = None, *, fs: str = "vfat") -> str:
         return self.ports.sd(files, fs=fs)
 
+    def plug_drive(self, files: Mapping[str, bytes] | None = None) -> str:
+        """An optical drive inside the PC."""
+        name = self.ports.drive(files)
+        adapter = "$(grep -l sym53c8xx /sys/class/scsi_host/*/proc_name)"
+        self.wait_run(f"test -n {adapter}")
+        self.run(f"echo '- - -' >$(dirname {adapter})/scan")
+        return name
+
     def plug_phone(self, folder: Path) -> str:
         return self.ports.phone(folder)
 

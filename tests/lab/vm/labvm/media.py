@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 _SECTOR = 512
+_DISC_SECTOR = 2048
+"""What an optical drive reads at once; a file system of smaller sectors cannot be mounted there."""
 _START = 2048  # where the one partition begins, in sectors
 _TYPES = {"vfat": 0x0C, "ntfs": 0x07, "exfat": 0x07, "ext4": 0x83}
 
@@ -28,7 +30,7 @@ def make(
     with inner.open("wb") as file:
         file.truncate(size - start)
     if fs == "vfat":
-        _do("mkfs.vfat", "-n", label, inner)
+        _do("mkfs.vfat", "-S", _SECTOR if table else _DISC_SECTOR, "-n", label, inner)
         for name, data in (files or {}).items():
             _into_vfat(inner, PurePosixPath(name), data)
     elif fs == "ntfs":

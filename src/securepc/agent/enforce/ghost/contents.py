@@ -17,7 +17,7 @@ from securepc.agent.trouble import Trouble
 from securepc.wire import keys
 from securepc.wire.ghost import MAX_FILES, MAX_PAGE, MAX_PATH, File
 
-EVERY = 300.0
+EVERY = 60.0
 FIRST = 5.0
 _DEEPEST = 60
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from securepc.agent import config as configs
 from securepc.agent.config import BadConfig, Config, NotEnrolled
 from securepc.agent.enforce import OFF, Context, DoorState
-from securepc.agent.enforce.ghost import telling
+from securepc.agent.enforce.ghost import opening, telling
 from securepc.agent.enforce.ghost.asking import Asking, facts
 from securepc.agent.enforce.ghost.contents import Lister
 from securepc.agent.enforce.ghost.desk import Desk
@@ -70,14 +70,16 @@ class GhostDrive:
     # --- Enforcer
 
     def start(self, wake: Callable[[], None]) -> None:
-        """Close what a crash left open."""
+        """Close what a crash left open, and tell what was closed while no agent ran."""
         self.wake = wake
         self._prepare()
         with self.lock:
             self.vault.settle()
             if not self.vault.observe().shut:
                 self._close("crashed", self.rules)
-            self._swap_back()
+            elif why := opening.cut_short(self.store_, self._boot):
+                self.context.report("ghost.hide", {"reason": why, "observed": "shut", "count": 0})
+            self._put_back()
 
     def reconcile(self) -> DoorState:
         """See `Enforcer`."""
@@ -103,7 +105,7 @@ class GhostDrive:
         self._prepare()
         if not self.vault.observe().shut:
             self.vault.close(force=True)
-        self._swap_back()
+        self._put_back()
         if self.vault.observe().there:
             raise VaultError(
                 "ゴーストドライブが残っています。先に securepc agent ghost retire で"
@@ -127,6 +129,10 @@ class GhostDrive:
         """What is done with its keys; there from `start` on."""
         assert self.keeping is not None
         return self.keeping
+
+    @property
+    def _boot(self) -> str:
+        return self.context.clock.boot.hex()
 
     @property
     def rules(self) -> Ghost:
@@ -255,7 +261,7 @@ class GhostDrive:
         assert self.config is not None
         clock, drive = self.context.clock, self.store_.drive
         fields = {
-            "boot": clock.boot.hex(),
+            "boot": self._boot,
             "up": clock.up(),
             "counter": self.store_.next_request(),
             "purpose": purpose,
@@ -272,14 +278,11 @@ class GhostDrive:
 
     def _open(self, rules: Ghost, place: Place) -> None:
         assert self.lease is not None
-        swapped = self._swap.off()
-        if swapped:
-            boot = self.context.clock.boot.hex()
-            self.store_.change(swap=tuple(swapped), swap_boot=boot)
         try:
+            opening.begin(self.store_, self._swap, self._boot)
             self.opened, mended = self.keeping_.open(self.lease)
         except VaultError:
-            self._swap_back()
+            self._put_back()
             raise
         seen = self.vault.observe()
         if not seen.mounted:
@@ -326,8 +329,8 @@ class GhostDrive:
         self.opened = self.pin = None
         if self.lease is not None and not (self.lease.emergency and why in ("offline", "unregistered")):
             self.lease = None
-        self._swap_back()
         self.context.report("ghost.hide", {"reason": why, "observed": "shut", "count": forced})
+        self._put_back()
         ja, en = REASONS.get(why) or ((self.trouble.ja, self.trouble.en) if self.trouble else ("", ""))
         self.context.notices.post(
             "ghost-closed", f"ゴーストドライブを閉じました。{ja}", f"The Ghost Drive is closed. {en}".strip()
@@ -351,13 +354,9 @@ class GhostDrive:
             self._held = ""
         self.wake()
 
-    def _swap_back(self) -> None:
-        """Swap that was switched off in this boot is used again; in another boot it is on by itself."""
-        if self.store is None or not self.store.drive.swap:
-            return
-        if self.store.drive.swap_boot == self.context.clock.boot.hex():
-            self._swap.on(list(self.store.drive.swap))
-        self.store.change(swap=(), swap_boot="")
+    def _put_back(self) -> None:
+        if self.store is not None:
+            opening.end(self.store, self._swap, self._boot)
 
     # --- ours
 

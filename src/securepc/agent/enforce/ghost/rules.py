@@ -34,6 +34,7 @@ REASONS = {
     "ended": ("鍵の有効時間が過ぎました。", "The time of its key is over."),
     "moved": ("ネットワークが変わりました。", "The network has changed."),
     "destroyed": ("鍵は破棄されました。", "Its key was destroyed."),
+    "power": ("電源断または再起動で閉じました。", "It was closed by a loss of power or a restart."),
     "crashed": ("エージェントの異常終了のあと閉じました。", "It was closed after the agent had crashed."),
 }
 """Why the drive is closed, for people."""

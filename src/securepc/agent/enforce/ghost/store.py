@@ -38,7 +38,7 @@ class Sheet(msgspec.Struct, frozen=True):
 
 class Drive(msgspec.Struct, frozen=True):
     """All of it. `slots`: more than one only while the key is being changed; `counter`: requests ever made;
-    `swap`: places that were switched off in boot `swap_boot`."""
+    `opened`: the boot in which it was opened, until it is closed; `swap`: places switched off then."""
 
     slots: tuple[Slot, ...] = ()
     counter: int = 0
@@ -46,8 +46,8 @@ class Drive(msgspec.Struct, frozen=True):
     retired: bool = False
     has_pin: bool = False
     sheet: Sheet | None = None
+    opened: str = ""
     swap: tuple[str, ...] = ()
-    swap_boot: str = ""
 
 
 class Store:

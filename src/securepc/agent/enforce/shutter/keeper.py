@@ -51,6 +51,7 @@ class Shutter:
         self._connected: list[tuple[Port, Seen]] = []
         self._looked = threading.Condition()
         self._looks = 0
+        self._looked_back = False
         Asking(context, self._openings, lambda: self._connected, self._take, self._give_up)
         context.orders.on("grant", self._grant)
         context.orders.on("shutter.close", self._close_order)
@@ -183,6 +184,9 @@ class Shutter:
 
     def _off(self) -> DoorState:
         if self._context.state.get(_ON) is None:
+            if not self._looked_back:  # an agent whose memory was lost finds what it left in the system
+                self._ports.remove()
+                self._looked_back = True
             self._connected = []
             return OFF
         for opening in self._openings.all():

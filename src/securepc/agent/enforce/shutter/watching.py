@@ -41,12 +41,14 @@ class Watching:
 
     def add(self, opening: Opening, places: tuple[str, ...]) -> list[str]:
         """Watch these places, too; gives those that can't be watched. From any thread."""
-        refused = []
+        refused, over = [], []
         with self._lock:
             for place in places:
                 key = (opening.number, place)
-                if key in self._threads and not self._threads[key].failed:
-                    continue
+                if (watch := self._threads.get(key)) is not None:
+                    if not watch.over:
+                        continue
+                    over.append(self._threads.pop(key))  # unmounted, and something is mounted there again
                 files = self._files()
                 try:
                     files.open(place)
@@ -54,6 +56,8 @@ class Watching:
                     refused.append(place)
                     continue
                 self._threads[key] = _Watch(self._context, self._openings, opening, files)
+        for one in over:
+            one.stop()
         return refused
 
     def limits(self, opening: Opening) -> list[tuple[str, str]]:
@@ -83,10 +87,15 @@ class _Watch:
         self._files = files
         self._stopping = False
         self._saved = time.monotonic()
-        self.failed = False
+        self._failed = False
         self.limits = files.limits
         self._thread = threading.Thread(target=self._run, name="medium", daemon=True)
         self._thread.start()
+
+    @property
+    def over(self) -> bool:
+        """Whether it sees nothing any more."""
+        return self._failed or self._files.gone()
 
     def stop(self) -> None:
         self._stopping = True
@@ -103,7 +112,7 @@ class _Watch:
                     break
                 self._tell(left)
         except OSError:
-            self.failed = True  # pulled out
+            self._failed = True  # pulled out
         finally:
             self._files.close()
             self._openings.save()

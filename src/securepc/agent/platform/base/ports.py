@@ -133,7 +133,7 @@ class Ports(Protocol):
 
 
 class Files(Protocol):
-    """What happens to the files of one open medium. Used from one thread, but for `wake`."""
+    """What happens to the files of one open medium. Used from one thread, but for `gone` and `wake`."""
 
     limits: tuple[tuple[str, str], ...]
     """What it cannot see here: a sentence in Japanese and English each."""
@@ -147,6 +147,10 @@ class Files(Protocol):
 
     def read(self, timeout: float) -> list[Touched]:
         """What happened since the last call; waits at most `timeout` seconds for the first."""
+
+    def gone(self) -> bool:
+        """Whether that file system is mounted no more, so that nothing of it is seen; another one may be
+        mounted at the same place by now. From any thread."""
 
     def wake(self) -> None:
         """Make `read` return."""

@@ -1,7 +1,8 @@
 """Sleep and shutdown on Linux: logind's inhibitor locks (systemd, "Inhibitor Locks").
 
 A lock of the mode `delay` holds sleep and shutdown up until its descriptor is closed, by logind's default for
-five seconds at the most. Signals are believed of logind's own connection only: anybody may send one.
+five seconds at the most. Signals are believed of logind's own connection only: anybody may send one. Which
+connection that is the bus says, also after logind was started anew.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ _SERVICE, _PATH, _MANAGER = (
     "org.freedesktop.login1.Manager",
 )
 _BUS = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
+_OWNER = "NameOwnerChanged"
 _SIGNALS = {"PrepareForSleep": "sleep", "PrepareForShutdown": "shutdown"}
 _AGAIN = 5.0
 
@@ -77,6 +79,10 @@ class Sleep:
             for member in _SIGNALS:
                 rule = f"type='signal',sender='{_SERVICE}',interface='{_MANAGER}',member='{member}'"
                 bus.call(*_BUS, "AddMatch", rule)
+            rule = (
+                f"type='signal',sender='{_BUS[0]}',interface='{_BUS[2]}',member='{_OWNER}',arg0='{_SERVICE}'"
+            )
+            bus.call(*_BUS, "AddMatch", rule)
             self._bus = bus
             self._hold()
             (self._owner,) = bus.call(*_BUS, "GetNameOwner", _SERVICE)
@@ -126,6 +132,9 @@ class Sleep:
                 if self._stop_reading in ready:
                     return
             kind, headers, body, little = self._bus.receive()
+            if kind == SIGNAL and (headers.get(SENDER), headers.get(MEMBER)) == (_BUS[0], _OWNER):
+                _, _, self._owner = Reader(body, little).values("sss")
+                continue
             what = _SIGNALS.get(headers.get(MEMBER, ""))
             if kind != SIGNAL or what is None or headers.get(INTERFACE) != _MANAGER:
                 continue

@@ -67,9 +67,9 @@ class LinuxPorts:
         if "optical" not in closed:
             discs.let_through(discs.ports(system))
         if not closed:
-            self._restore()
             rules.install(())
             rules.unmark_all()
+            self._restore()
 
     def unguarded(self, classes: Iterable[str]) -> list[tuple[str, str]]:
         """Read rules and buses back."""
@@ -229,9 +229,9 @@ class LinuxPorts:
             return
         for name in list(self._watches):
             self.forget_closing(name)
-        if _SYSTEMD.is_dir():
-            rules.tell("systemctl", "stop", _unit("*"))
         if self._before.exists() or rules.RULES.exists() or rules.SCRIPT.exists() or rules.RUN.exists():
+            if _SYSTEMD.is_dir():
+                rules.tell("systemctl", "stop", _unit("*"))
             self.guard(())
 
     def _interface(self, port: Port) -> Interface | None:
@@ -247,14 +247,18 @@ class LinuxPorts:
         paths = [host / "interface_authorized_default" for host in usb.hosts()]
         paths += [SYS / "bus" / bus / "drivers_autoprobe" for bus in cards.BUSES]
         before = {str(path): attribute(path) for path in paths if path.exists()}
+        if rules.is_masked():
+            before[str(rules.OBEX)] = "masked"
         files.replace(self._before, msgspec.json.encode(before))
 
     def _restore(self) -> None:
-        """Buses that were closed before the shutter are again; then nothing is remembered."""
+        """What was closed before the shutter is again; then nothing is remembered."""
         with contextlib.suppress(OSError, ValueError, msgspec.DecodeError):
             before = msgspec.json.decode(files.read(self._before, 64 * 1024), type=dict[str, str])
             for path, value in before.items():
-                if value == "0" and Path(path).exists():
+                if value == "masked":
+                    rules.mask()
+                elif value == "0" and Path(path).exists():
                     put(Path(path), value)
         files.unlink(self._before)
 

@@ -117,7 +117,7 @@ def missing(classes: Iterable[str]) -> list[Path]:
     """Files that should stand and do not, or say something else."""
     classes = set(classes)
     found = [path for path, text in wanted(classes).items() if read(path) != text]
-    if "bluetooth" in classes and not _is_masked() and _has_user_units():
+    if "bluetooth" in classes and not is_masked() and _has_user_units():
         found.append(OBEX)
     return found
 
@@ -173,21 +173,28 @@ def _script(closed: list[str]) -> str:
 
 def _obex(*, masked: bool) -> bool:
     """Files by Bluetooth go through obexd, which a user's systemd starts: unless it is masked."""
-    if masked == _is_masked():
+    if masked == is_masked():
         return False
     if not masked:
         files.unlink(OBEX)
         return False
     if not _has_user_units() or OBEX.is_symlink() or OBEX.exists():
         return False
-    OBEX.symlink_to(_NOWHERE)
+    mask()
     for pid in _pids_of("obexd"):
         with contextlib.suppress(OSError):
             os.kill(pid, 15)
     return False
 
 
-def _is_masked() -> bool:
+def mask() -> None:
+    """Nobody's systemd starts obexd."""
+    with contextlib.suppress(FileExistsError):
+        OBEX.symlink_to(_NOWHERE)
+
+
+def is_masked() -> bool:
+    """Whether nobody's systemd starts obexd."""
     try:
         return os.readlink(OBEX) == _NOWHERE
     except OSError:

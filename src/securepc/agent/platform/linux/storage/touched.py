@@ -13,11 +13,13 @@ import os
 import select
 import stat
 import struct
+import threading
 import time
 from collections import OrderedDict
 
 from securepc.agent.collect.changes import Change, Lost, Watcher
 from securepc.agent.platform.base.ports import Touched
+from securepc.agent.platform.linux.inotify import DELETE_SELF, IGNORED, ONLYDIR, UNMOUNT, Inotify
 from securepc.agent.platform.linux.libc import checked, libc
 from securepc.agent.platform.linux.processes import Processes
 from securepc.agent.platform.linux.tree import TreeWatcher
@@ -47,6 +49,9 @@ class MediumFiles:
         self._changes: Watcher | None = None
         self._read_before: OrderedDict[tuple[int, int, int], float] = OrderedDict()
         self._wake_read, self._wake_write = -1, -1
+        self._root: Inotify | None = None
+        self._gone = False
+        self._root_lock = threading.Lock()
 
     def open(self, place: str) -> None:
         """Mark the whole file system, wherever else it may be mounted."""
@@ -56,6 +61,10 @@ class MediumFiles:
             "fanotify_init",
         )
         try:
+            # The kernel takes the mark away when the file system goes, and says nothing; of a folder that is
+            # watched by inotify it says so.
+            self._root = Inotify()
+            self._root.add(os.fsencode(place), DELETE_SELF | ONLYDIR)
             marked = libc.fanotify_mark(
                 self._group,
                 ctypes.c_uint(_MARK_ADD | _MARK_FILESYSTEM),
@@ -84,6 +93,13 @@ class MediumFiles:
                 break
         return found
 
+    def gone(self) -> bool:
+        """See `Files`."""
+        with self._root_lock:
+            if self._root is not None and any(raw.mask & (UNMOUNT | IGNORED) for raw in self._root.read()):
+                self._gone = True
+            return self._gone
+
     def wake(self) -> None:
         """Return from `read`."""
         if self._wake_write >= 0:
@@ -94,6 +110,10 @@ class MediumFiles:
         if self._changes is not None:
             self._changes.close()
             self._changes = None
+        with self._root_lock:
+            if self._root is not None:
+                self._root.close()
+                self._root, self._gone = None, True
         for descriptor in (self._group, self._wake_read, self._wake_write):
             if descriptor >= 0:
                 os.close(descriptor)
