@@ -83,13 +83,23 @@ class Client:
         Raises:
             Trouble: see `request`.
         """
-        body, headers = msgspec.json.encode(value), {"Content-Type": "application/json"}
+        return self._twice("POST", call, msgspec.json.encode(value), {"Content-Type": "application/json"})
+
+    def get(self, call: str) -> bytes:
+        """The body of the answer to an unsigned GET.
+
+        Raises:
+            Trouble: see `request`.
+        """
+        return self._twice("GET", call, b"", {})
+
+    def _twice(self, method: str, call: str, body: bytes, headers: dict[str, str]) -> bytes:
         try:
-            return self.request("POST", self.target(call), body, headers)
+            return self.request(method, self.target(call), body, headers)
         except Trouble as trouble:
             if trouble.code != "stale":
                 raise
-            return self.request("POST", self.target(call), body, headers)
+            return self.request(method, self.target(call), body, headers)
 
     def close(self) -> None:
         """Let the connection go; the next request makes a new one."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -28,8 +28,12 @@ class BadConfig(Exception):
     """`agent.toml` or `device.key` is there and cannot be used."""
 
 
-class Config(NamedTuple):
-    """Handles are 16 bytes, keys 32. `ca_file` is set by hand where TLS is under a private authority."""
+@dataclass(slots=True)
+class Config:
+    """Handles are 16 bytes, keys 32. `ca_file` is set by hand where TLS is under a private authority.
+
+    All parts of an agent share one: the manager's keys change when a key notice is taken (`agent.trust`).
+    """
 
     address: str
     identity: bytes  # the manager's identity key, Ed25519
@@ -39,11 +43,14 @@ class Config(NamedTuple):
     commands: bytes  # Ed25519; signs policies
     intake: bytes  # X25519; batch keys are sealed to it
     ca_file: Path | None = None
+    number: int = 0  # of the last key notice that was taken
+    retired_log_keys: tuple[VerifierKey, ...] = ()  # for what is on this disk already
+    retired_commands: tuple[bytes, ...] = ()
 
 
 def write(folder: Path, config: Config) -> None:
     """Put `agent.toml` in place: from then on this PC is enrolled."""
-    fields = {
+    fields: dict[str, object] = {
         "address": config.address,
         "identity": documents.b64encode(config.identity),
         "log": config.log.hex(),
@@ -54,7 +61,13 @@ def write(folder: Path, config: Config) -> None:
     }
     if config.ca_file is not None:
         fields["ca_file"] = str(config.ca_file)
-    # Strings of TOML are strings of JSON.
+    if config.number:
+        fields["number"] = config.number
+    if config.retired_log_keys:
+        fields["retired_log_keys"] = [str(key) for key in config.retired_log_keys]
+    if config.retired_commands:
+        fields["retired_commands"] = [documents.b64encode(key) for key in config.retired_commands]
+    # Strings, numbers and lists of strings are written in TOML as in JSON.
     lines = [f"{name} = {msgspec.json.encode(value).decode()}" for name, value in fields.items()]
     files.replace(folder / NAME, ("\n".join(lines) + "\n").encode("utf-8"))
 
@@ -77,6 +90,11 @@ def read(folder: Path) -> Config:
             commands=documents.b64decode(value["commands"], 32),
             intake=documents.b64decode(value["intake"], 32),
             ca_file=Path(value["ca_file"]) if "ca_file" in value else None,
+            number=int(value.get("number", 0)),
+            retired_log_keys=tuple(parse_key(text) for text in value.get("retired_log_keys", ())),
+            retired_commands=tuple(
+                documents.b64decode(text, 32) for text in value.get("retired_commands", ())
+            ),
         )
     except FileNotFoundError:
         raise NotEnrolled(str(folder)) from None

@@ -31,7 +31,7 @@ from securepc.agent.state import State
 from securepc.agent.trouble import Trouble, garbled
 from securepc.ledger import checkpoint, note
 from securepc.ledger.note import NoteError
-from securepc.wire import enrolment, keys
+from securepc.wire import enrolment, keys, notice
 from securepc.wire.codes import key_of
 from securepc.wire.enrolment import Token
 from securepc.wire.signed import batch, documents, leaf
@@ -169,7 +169,8 @@ def _accept(
         identity = b64decode(answer["identity"], 32)
     except (KeyError, Malformed):
         raise garbled("enrol") from None
-    if not hmac.compare_digest(enrolment.fingerprint(identity), token.identity):
+    number = _number(identity, token, answer.get("keys"))
+    if number is None:
         raise Trouble(
             "impostor",
             "接続先は、この登録トークンを発行したマネージャーではありません。登録を中止しました。",
@@ -197,6 +198,7 @@ def _accept(
         commands=b64decode(value["commands"], 32),
         intake=b64decode(value["intake"], 32),
         ca_file=ca_file,
+        number=number,
     )
     configs.write_key(folder, key.seed)
     codes.write_key(folder, key_of(k0))
@@ -205,6 +207,24 @@ def _accept(
     configs.write(folder, config)
     finish(folder)
     return config
+
+
+def _number(identity: bytes, token: Token, frames: object) -> int | None:
+    """Number of the last key notice that led from the identity key that the token names to this one, each
+    signed by the one before; 0 where the token names this one, None where nothing leads to it."""
+    reached, number = None, 0
+    for frame in frames[: notice.MOST] if isinstance(frames, list) else ():
+        try:
+            said = notice.parse(b64decode(frame) if isinstance(frame, str) else b"")
+        except Malformed:
+            return None
+        if reached is None and hmac.compare_digest(enrolment.fingerprint(said.by), token.identity):
+            reached = said.by
+        if said.log == token.log and said.by == reached:
+            reached, number = said.identity, said.number
+    if reached is None and hmac.compare_digest(enrolment.fingerprint(identity), token.identity):
+        reached = identity
+    return number if reached == identity else None
 
 
 def finish(folder: Path) -> None:

@@ -37,7 +37,6 @@ class Herald:
         self._client = client
         self._clock = clock
         self._announced = 0
-        self._private = is_private(config.address)
 
     def announce(self) -> bool:
         """Send the durable lines of the open epoch that were not sent yet; says whether there were any.
@@ -47,7 +46,7 @@ class Herald:
         Raises:
             Trouble: it did not work; the same lines go up next time, if they are not sealed by then.
         """
-        lines = self._journal.open_lines(self._announced) if self._private else None
+        lines = self._journal.open_lines(self._announced) if is_private(self._config.address) else None
         if lines is None:
             return False
         taken, size = 0, 0
@@ -103,15 +102,19 @@ class News(NamedTuple):
     policy: object
     orders: object
     seal: bool
+    keys: int  # number of the newest key notice
 
 
-def listen(session: Session, client: Client, version: tuple[int, int], taken: int) -> News:
-    """Wait up to 25 s for what the manager has to say to a PC that has this policy and these orders.
+def listen(session: Session, client: Client, version: tuple[int, int], taken: int, keys: int) -> News:
+    """Wait up to 25 s for what the manager has to say to a PC that has this policy, these orders and these
+    key notices.
 
     Raises:
         Trouble: it did not work.
     """
     epoch, counter = version
-    path = f"wait?epoch={epoch}&counter={counter}&taken={taken}"
+    path = f"wait?epoch={epoch}&counter={counter}&taken={taken}&keys={keys}"
     answer = read_object(session.call(client, "GET", path, wait=30.0), "wait")
-    return News(answer.get("policy"), answer.get("orders"), answer.get("seal") is True)
+    newest = answer.get("keys")
+    newest = newest if type(newest) is int else 0
+    return News(answer.get("policy"), answer.get("orders"), answer.get("seal") is True, newest)

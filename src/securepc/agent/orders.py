@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from securepc.agent import known
 from securepc.agent.config import Config
 from securepc.agent.platform.base import Clock, Unsupported
 from securepc.agent.state import State
@@ -102,7 +103,7 @@ class Orders:
         if frame is None:
             return True
         with contextlib.suppress(Malformed):
-            order = self._parse(frame)
+            order = self._parse(frame, self._retired())
             data["order"] = order.order if isinstance(order, Command) else "grant"
         if isinstance(outcome, Failed):
             data |= {"reason": str(outcome), "ja": outcome.ja, "en": outcome.en, **outcome.data}
@@ -136,10 +137,14 @@ class Orders:
             self._news.set()
         return new
 
-    def _parse(self, frame: bytes) -> Command | Grant:
+    def _retired(self) -> Sequence[bytes]:
+        """Keys that signed what is on this disk already."""
+        return self._config.retired_commands if self._config else ()
+
+    def _parse(self, frame: bytes, retired: Sequence[bytes] = ()) -> Command | Grant:
         if self._config is None:
             raise Malformed("this PC takes no orders")
-        order = orders.parse(frame, self._config.commands)
+        order = known.by_any(lambda key: orders.parse(frame, key), (self._config.commands, *retired))
         if order.log != self._config.log or order.device != self._config.device:
             raise Malformed("it is for another device")
         return order
@@ -162,7 +167,7 @@ class Orders:
     def _carry_out(self, number: int, frame: bytes) -> None:
         data: dict[str, Any] = {"command_id": str(number)}
         try:
-            order = self._parse(frame)
+            order = self._parse(frame, self._retired())
             name = order.order if isinstance(order, Command) else "grant"
             data["order"] = name
             data |= {"observed": "", **self._do(name, order)}

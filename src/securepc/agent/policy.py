@@ -6,9 +6,10 @@ An expired policy goes on applying: prohibitions stay; openings, where a policy 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from securepc.agent import known
 from securepc.agent.config import Config
 from securepc.agent.state import State
 from securepc.wire.policy import Policy, Rules, parse_policy
@@ -35,7 +36,7 @@ class PolicyHolder:
         stored = state.get("policy")
         if stored is not None:
             try:
-                self._policy = self._parse(stored)
+                self._policy = self._parse(stored, self._config.retired_commands)
                 self._raw = self._policy.raw
             except Malformed:
                 self._policy = None  # altered on the disk: the manager will send it again
@@ -120,8 +121,8 @@ class PolicyHolder:
         self._told_expired = policy.version
         self._report("policy.expired", {"version": policy.name, "expires": policy.expires})
 
-    def _parse(self, frame: bytes) -> Policy:
-        policy = parse_policy(frame, self._config.commands)
+    def _parse(self, frame: bytes, retired: Sequence[bytes] = ()) -> Policy:
+        policy = known.by_any(lambda key: parse_policy(frame, key), (self._config.commands, *retired))
         if policy.log != self._config.log or policy.device not in (None, self._config.device):
             raise Malformed("it is for another device")
         return policy

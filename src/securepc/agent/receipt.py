@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from securepc.agent import known
 from securepc.agent.trouble import garbled, inconsistent
 from securepc.ledger import checkpoint as checkpoints
 from securepc.ledger import merkle
@@ -55,16 +56,20 @@ def empty(log_key: VerifierKey) -> Checkpoint:
 
 
 def verify(
-    answer: dict[str, Any], sent: Sequence[tuple[int, bytes]], last: Checkpoint, log_key: VerifierKey
+    answer: dict[str, Any],
+    sent: Sequence[tuple[int, bytes]],
+    last: Checkpoint,
+    log_keys: Sequence[VerifierKey],
 ) -> Verified:
-    """Judge the answer to an upload of `sent`: (epoch, leaf) of each batch.
+    """Judge the answer to an upload of `sent`: (epoch, leaf) of each batch. The first of `log_keys` signs new
+    checkpoints, the others signed old ones.
 
     Raises:
         Trouble: "garbled" where it is no receipt at all, "inconsistent" where it is one that is wrong.
     """
     note, batches, consistency, cosigned, since, watermark = _shape(answer)
     try:
-        checkpoint = checkpoints.verify(note, log_key, keys.verify)
+        checkpoint = checkpoints.verify(note, log_keys[0], keys.verify)
     except NoteError as error:
         raise inconsistent(f"the checkpoint: {error}") from None
     if checkpoint.size < last.size:
@@ -83,25 +88,27 @@ def verify(
             raise inconsistent(f"epoch {epoch} at leaf {index}: {error}") from None
         receipts.append(Receipt(epoch, TlogProof(index, tuple(proof), note)))
     if cosigned is not None:
-        _continues(cosigned, since, checkpoint, log_key)
+        _continues(cosigned, since, checkpoint, log_keys)
     return Verified(checkpoint, note, receipts, cosigned, watermark)
 
 
-def cosigned_size(note: bytes, log_key: VerifierKey, witnesses: Sequence[str], quorum: int) -> int:
+def cosigned_size(note: bytes, log_keys: Sequence[VerifierKey], witnesses: Sequence[str], quorum: int) -> int:
     """The size of a log that so many of these witnesses (verifier keys) have cosigned; 0 where they have
     not."""
     try:
-        known = [parse_key(key) for key in witnesses]
-        checkpoint = checkpoints.verify(note, log_key, keys.verify)
-        found = checkpoints.cosignatures(parse_note(note), known, keys.verify)
+        trusted = [parse_key(key) for key in witnesses]
+        checkpoint = known.by_any(lambda key: checkpoints.verify(note, key, keys.verify), log_keys)
+        found = checkpoints.cosignatures(parse_note(note), trusted, keys.verify)
     except NoteError:
         return 0
     return checkpoint.size if len(found) >= quorum else 0
 
 
-def _continues(note: bytes, since: Sequence[bytes], checkpoint: Checkpoint, log_key: VerifierKey) -> None:
+def _continues(
+    note: bytes, since: Sequence[bytes], checkpoint: Checkpoint, log_keys: Sequence[VerifierKey]
+) -> None:
     try:
-        before = checkpoints.verify(note, log_key, keys.verify)
+        before = known.by_any(lambda key: checkpoints.verify(note, key, keys.verify), log_keys)
         merkle.verify_consistency(before.size, checkpoint.size, before.root, checkpoint.root, since)
     except (NoteError, ProofError) as error:
         raise inconsistent(f"the cosigned checkpoint: {error}") from None

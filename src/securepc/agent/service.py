@@ -35,6 +35,7 @@ from securepc.agent.report import Reporter
 from securepc.agent.session import Session
 from securepc.agent.state import State
 from securepc.agent.trouble import Trouble
+from securepc.agent.trust import Trust
 from securepc.agent.upload import Uploader
 from securepc.wire.event import Event
 from securepc.wire.keys import SigningKey
@@ -116,9 +117,10 @@ class Agent:
         self._collectors = Collectors(made, recorder)
         session = self._session = Session(config, key, clock)
         self._clients = [
-            Client(config.address, ca_file=config.ca_file, timeout=self._intervals.timeout) for _ in range(4)
+            Client(config.address, ca_file=config.ca_file, timeout=self._intervals.timeout) for _ in range(5)
         ]
-        to_upload, to_announce, self._to_listen, to_ask = self._clients
+        to_upload, to_announce, self._to_listen, to_ask, to_follow = self._clients
+        self._trust = Trust(self.folder, config, to_follow, recorder.report)
         self.uploader = Uploader(
             config,
             journal.queue,
@@ -128,6 +130,7 @@ class Agent:
             policy,
             report=recorder.report,
             heard=lambda: self._reporter.contact(),
+            follow=self._trust.follow,
         )
         self._herald = Herald(config, journal, state, session, to_announce, clock)
         asking = threading.Lock()
@@ -230,6 +233,13 @@ class Agent:
         self._news.set()
         self._sealed.set()
 
+    def _trouble(self, trouble: Trouble) -> None:
+        """Shown, unless it was only that the manager has other keys by now."""
+        if trouble.code == "impostor" and self._trust.follow():
+            trouble.retry_after = 0.0
+            return
+        self._reporter.trouble(trouble)
+
     def _all_sent(self) -> bool:
         return not self.journal.queue.after(self.uploader.acknowledged, 1)
 
@@ -251,7 +261,7 @@ class Agent:
                 backoff.reset()
                 delay = 0.0 if more else None
             except Trouble as trouble:
-                self._reporter.trouble(trouble)
+                self._trouble(trouble)
                 delay = backoff.next(trouble.retry_after)
             except Exception as error:
                 delay = backoff.next(10.0)
@@ -296,7 +306,7 @@ class Agent:
                     self._reporter.contact()
                 backoff.reset()
             except Trouble as trouble:
-                self._reporter.trouble(trouble)
+                self._trouble(trouble)
                 announce_at = now + min(backoff.next(trouble.retry_after), 30.0)
             except Exception as error:
                 announce_at = now + 10.0
@@ -326,9 +336,12 @@ class Agent:
             begin = time.monotonic()
             try:
                 orders = self.guard.orders
-                news = herald.listen(self._session, self._to_listen, self.policy.version, orders.taken)
+                news = herald.listen(
+                    self._session, self._to_listen, self.policy.version, orders.taken, self._trust.latest
+                )
                 self._reporter.contact()
                 backoff.reset()
+                self._trust.news(news.keys)  # first: what follows may be signed by the new ones
                 useful = news.policy is not None and self.policy.offer(news.policy)
                 if useful:
                     self.journal.limits = self._limits_of_policy()
@@ -339,7 +352,7 @@ class Agent:
                 # Whoever answers at once with nothing new does not get asked again at once.
                 delay = 0.0 if useful or news.seal or time.monotonic() - begin > 5.0 else 1.0
             except Trouble as trouble:
-                self._reporter.trouble(trouble)
+                self._trouble(trouble)
                 delay = backoff.next(trouble.retry_after)
             except Exception as error:
                 delay = 30.0

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from securepc.agent import receipt
+from securepc.agent import known, receipt
 from securepc.agent.client import Client
 from securepc.agent.config import Config
 from securepc.agent.policy import PolicyHolder, Report
@@ -22,7 +22,7 @@ from securepc.agent.state import NAME, State
 from securepc.agent.trouble import Trouble
 from securepc.ledger import checkpoint as checkpoints
 from securepc.ledger.checkpoint import Checkpoint
-from securepc.ledger.note import NoteError
+from securepc.ledger.note import NoteError, VerifierKey
 from securepc.wire import keys
 from securepc.wire.batch import SealedBatch
 from securepc.wire.signed import batch as headers
@@ -52,7 +52,8 @@ class Outgoing(NamedTuple):
 
 
 class Uploader:
-    """One attempt at a time; no thread of its own. `heard` is called after each receipt that verified."""
+    """One attempt at a time; no thread of its own. `heard` is called after each receipt that verified;
+    `follow` looks for newer keys of the manager, and says whether there were any."""
 
     def __init__(
         self,
@@ -65,6 +66,7 @@ class Uploader:
         *,
         report: Report,
         heard: Callable[[], None] = lambda: None,
+        follow: Callable[[], bool] = lambda: False,
     ) -> None:
         self._config = config
         self._queue = queue
@@ -74,6 +76,7 @@ class Uploader:
         self._policy = policy
         self._report = report
         self._heard = heard
+        self._follow = follow
         self._most = block.MAX_ITEMS
         self._alarmed = ""
         self._pending: Outgoing | None = None
@@ -93,7 +96,7 @@ class Uploader:
         if note is None:
             return receipt.empty(self._config.log_key)
         try:
-            return checkpoints.verify(note, self._config.log_key, keys.verify)
+            return known.by_any(lambda key: checkpoints.verify(note, key, keys.verify), self._log_keys())
         except NoteError as error:
             # Who could change it could as well have removed it: it is said, and the next one is believed.
             self._state.drop("checkpoint")
@@ -183,7 +186,12 @@ class Uploader:
             raise
         value = read_object(answer, "batches")
         sent = [(e, batch.leaf) for e, batch in zip(outgoing.epochs, outgoing.batches, strict=True)]
-        verified = receipt.verify(value, sent, last, self._config.log_key)
+        try:
+            verified = receipt.verify(value, sent, last, self._log_keys())
+        except Trouble:
+            if not self._follow():  # the manager may have another key by now
+                raise
+            verified = receipt.verify(value, sent, last, self._log_keys())
         self._state.receive(verified.note, verified.receipts, self._session.manager_time())
         self._pending = None
         self._most = block.MAX_ITEMS
@@ -222,7 +230,7 @@ class Uploader:
         note = self._state.get("cosigned")
         if note is None:
             return 0
-        return receipt.cosigned_size(note, self._config.log_key, trust.witnesses, trust.quorum)
+        return receipt.cosigned_size(note, self._log_keys(), trust.witnesses, trust.quorum)
 
     def _watermark(self) -> int:
         """Size of the log that the manager has backed up, by its signed word."""
@@ -234,6 +242,10 @@ class Uploader:
         except Trouble:
             return 0
         return int(value["size"]) if value["log"] == self._config.log.hex() else 0
+
+    def _log_keys(self) -> tuple[VerifierKey, ...]:
+        """The key of the log's checkpoints, and those it had before."""
+        return (self._config.log_key, *self._config.retired_log_keys)
 
     def _alarm(self, trouble: Trouble) -> None:
         """An event, once for each different contradiction until things are right again."""

@@ -1,4 +1,4 @@
-"""`securepc manager recovery-sheet | recover | rewrap-keys`: what the owner does with the manager's keys."""
+"""`securepc manager recovery-sheet | recover | rewrap-keys | rotate-key`: the manager's keys."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from securepc.cli._manager_trouble import explained
 from securepc.ledger.keys import KeyStore, open_keys, recover_keys
 from securepc.ledger.keys.kek import CREDENTIAL, Ask
 from securepc.ledger.store.lock import Lock
+from securepc.manager.app import assemble
 from securepc.manager.config import ConfigError
+from securepc.manager.core import Manager
 from securepc.manager.home import Home
 from securepc.manager.keyring import sheet
+from securepc.manager.keyring.service import OWN, SHARED
 from securepc.manager.refusal import Refusal
 from securepc.wire import recovery
 from securepc.wire.recovery import RecoveryKey, WrongGroup
@@ -168,7 +171,44 @@ def recover(
     _say_done(source)
 
 
-COMMANDS = (recovery_sheet, rewrap_keys, recover)
+@click.command("rotate-key")
+@home_option
+@click.argument("name", type=click.Choice((*SHARED, *OWN)))
+@click.option("--agency", metavar="NAME", default=None, help="One of several. 会社名。既定: すべて。")
+def rotate_key(home: Path, name: str, agency: str | None) -> None:
+    """Change one of the manager's keys; PCs follow. 鍵を交換します。PCは自動で新しい鍵に従います。
+
+    The manager must not be running. identity: who the manager is to PCs. checkpoint: signs the log. commands:
+    signs policies and orders.
+    """
+    with explained():
+        manager = assemble(home)
+        try:
+            logs = [log for log, known in _agencies(manager).items() if agency in (None, known)]
+            if not logs:
+                raise UserError("その名前の会社はありません。", "there is no agency of this name.")
+            for log in logs[:1] if name in SHARED else logs:
+                manager.keyring.rotate(name, log, actor="cli")
+            manager.audit.start()  # closing seals the entry, and so signs with the new key
+        except Refusal:
+            raise UserError(
+                "バリデーターが台帳を決めている場合、この鍵は交換できません。",
+                "where validators order blocks, this key cannot be changed.",
+            ) from None
+        finally:
+            manager.close()
+    trust = Home(home).trust
+    click.echo(
+        say(f"鍵を交換しました。監査人に渡すもの: {trust}", f"The key is changed. For auditors: {trust}")
+    )
+
+
+def _agencies(manager: Manager) -> dict[bytes, str]:
+    found = {log: manager.devices.agency(log) for log in manager.devices.agencies()}
+    return {log: row.name for log, row in found.items() if row is not None}
+
+
+COMMANDS = (recovery_sheet, rewrap_keys, recover, rotate_key)
 
 
 def read_sheet(file: IO[str] | None) -> RecoveryKey:

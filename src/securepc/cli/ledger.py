@@ -214,7 +214,7 @@ def _reading(home: Path) -> Iterator[LogReader]:
         reader.close()
 
 
-def _trusted(home: Path) -> tuple[Genesis | None, dict[bytes, bytes] | None]:
+def _trusted(home: Path) -> tuple[Genesis | None, dict[bytes, list[bytes]] | None]:
     """The genesis and the checkpoint keys that auditors are given, where they are."""
     try:
         known = genesis.parse((home / "trust" / trust.GENESIS).read_bytes())
@@ -225,8 +225,12 @@ def _trusted(home: Path) -> tuple[Genesis | None, dict[bytes, bytes] | None]:
         raise UserError(
             f"{home / 'trust'} を読み取れません({error})。", f"{home / 'trust'} cannot be used: {error}."
         ) from None
-    names = [(key.name.removeprefix("securepc/"), key.public) for key in policy.logs]
-    return known, {bytes.fromhex(name): public for name, public in names if documents.handle(name)}
+    found: dict[bytes, list[bytes]] = {}
+    for key in policy.logs:
+        name = key.name.removeprefix("securepc/")
+        if documents.handle(name):
+            found.setdefault(bytes.fromhex(name), []).append(key.public)
+    return known, found
 
 
 def _keys(home: Path) -> KeyStore | None:

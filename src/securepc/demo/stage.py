@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, NamedTuple, TypeVar
 
@@ -176,7 +177,7 @@ class Stage:
             if (folder / config.NAME).exists():
                 known = config.read(folder)
                 if known.address != address:
-                    config.write(folder, known._replace(address=address))
+                    config.write(folder, replace(known, address=address))
 
     def _run(self, name: str, module: str, *arguments: str) -> str:
         """Run a step in a process of its own and give what it printed."""

@@ -20,7 +20,7 @@ from securepc.ledger.genesis import Genesis
 from securepc.ledger.note import VerifierKey
 from securepc.ledger.snapshot import Snapshot, take
 from securepc.ledger.state import DeviceRecord, records
-from securepc.ledger.store import StoreError, is_batch, queries, schema, tiles
+from securepc.ledger.store import StoreError, is_batch, queries, retired, schema, tiles
 from securepc.ledger.store.queries import LogRow, Run
 from securepc.ledger.votes.store import VoteStore, path_beside
 from securepc.wire.signed import batch as headers
@@ -357,4 +357,6 @@ def _note(
         return sign(row.log, message)
 
     text = Checkpoint(checkpoint.origin_of(row.log), size, root)
+    if any(signature):
+        row = row._replace(key=retired.key_at(db, row, size))
     return checkpoint.sign(text, _verifier(row), signed).encode("utf-8")

@@ -38,6 +38,7 @@ CONTEXTS = (
     "backup",
     "ghost",
     "audit",
+    "keyring",
     "logs",
     "health",
     "accounts",

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from securepc.manager.ingest.opener import Opener
     from securepc.manager.ingest.service import Ingest
     from securepc.manager.ingest.upload import Uploads
+    from securepc.manager.keyring.service import Keyring
     from securepc.manager.lost.service import Lost
     from securepc.manager.mail.service import Mail
     from securepc.manager.networks.service import Networks
@@ -84,6 +85,7 @@ class Manager:
     happenings: Happenings
     health: Health
     ingest: Ingest
+    keyring: Keyring
     mail: Mail
     networks: Networks
     lost: Lost

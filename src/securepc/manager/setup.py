@@ -108,10 +108,14 @@ def complete_agency(manager: Manager, log: bytes) -> None:
 
 
 def publish_trust(manager: Manager) -> None:
-    """Step 3: genesis.json, and policy: a C2SP tlog-policy of every agency's log and the witnesses."""
+    """Step 3: genesis.json, and policy: a C2SP tlog-policy of every agency's log, under the keys it has
+    and had, and the witnesses."""
     trust = manager.home.trust
     write_private(trust / "genesis.json", manager.log.genesis().encode(), 0o644)
-    lines = [f"log {manager.keys.verifier_key(log)}\n" for log in manager.devices.agencies()]
+    lines = []
+    for log in manager.devices.agencies():
+        known = [manager.keys.verifier_key(log), *manager.keys.retired_verifier_keys(log)]
+        lines += [f"log {key}\n" for key in known]
     settings = manager.config.witnesses
     lines += [f"witness {one.name} {one.key} {one.url}\n" for one in settings.servers]
     if settings.quorum:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def pc(tmp_path: Path, manager: Running, middle: Middle) -> Iterator[Callable[..
         folder = tmp_path / name
         if not (folder / configs.NAME).exists():
             config = enrol(folder, manager.token(), MACHINE)
-            configs.write(folder, config._replace(address=middle.address))
+            configs.write(folder, replace(config, address=middle.address))
             if not more.pop("fresh", False):
                 not_fresh(folder)
         more = {

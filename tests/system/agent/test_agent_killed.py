@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_killed_again_and_again(
 ) -> None:
     folder = tmp_path / "pc"
     config = enrol(folder, manager.token(), MACHINE)
-    configs.write(folder, config._replace(address=middle.address))
+    configs.write(folder, replace(config, address=middle.address))
     chance = random.Random(kills)
     promised: list[int] = []
     tried = 0

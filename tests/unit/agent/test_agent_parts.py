@@ -6,6 +6,7 @@ import random
 import sqlite3
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -239,7 +240,7 @@ CONFIG = configs.Config(
 def test_the_config_is_read_as_it_was_written_by_its_owner_only(tmp_path: Path) -> None:
     with pytest.raises(configs.NotEnrolled):
         configs.read(tmp_path)
-    odd = CONFIG._replace(address='https://a.example/"\\\n', ca_file=Path("/etc/架空.pem"))
+    odd = replace(CONFIG, address='https://a.example/"\\\n', ca_file=Path("/etc/架空.pem"))
     configs.write(tmp_path, odd)
     assert configs.read(tmp_path) == odd
     configs.write_key(tmp_path, b"s" * 32)

@@ -7,7 +7,7 @@ indexes nor the checkpoints. Signatures, hashes, rules and counts all have to co
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def check(
     path: Path,
     *,
     trusted: Genesis | None = None,
-    log_keys: Mapping[bytes, bytes] | None = None,
+    log_keys: Mapping[bytes, Collection[bytes]] | None = None,
     keys: KeyStore | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     workers: int = 1,
@@ -35,7 +35,7 @@ def check(
 
     Args:
         trusted: the genesis that the store must be of; else its own is taken and named as unchecked.
-        log_keys: the public keys that must have signed the checkpoints of logs, by log handle.
+        log_keys: the public keys that may have signed the checkpoints of logs, by log handle.
         keys: where the batches' keys must be.
         progress: called with the blocks done and to do.
         workers: how many processes may check signatures; what is found is the same.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -61,7 +61,7 @@ class Replay:
         db: sqlite3.Connection,
         path: Path,
         report: Report,
-        log_keys: Mapping[bytes, bytes] | None,
+        log_keys: Mapping[bytes, Collection[bytes]] | None,
         keys: KeyStore | None,
         progress: Callable[[int, int], None],
         ahead: Ahead,

@@ -20,6 +20,7 @@ from securepc.ledger.keys.batches import BatchKeys
 from securepc.ledger.keys.kek import Ask, KekError
 from securepc.ledger.keys.masters import Masters
 from securepc.ledger.keys.owner import OwnerKeys, recover
+from securepc.ledger.keys.staged import StagedKeys
 from securepc.ledger.note import VerifierKey
 from securepc.wire.keys import BoxKey, SigningKey
 from securepc.wire.recovery import RecoveryKey
@@ -118,7 +119,7 @@ def recover_keys(
     return open_keys(path, environ=environ, ask=ask)
 
 
-class KeyStore(BatchKeys, OwnerKeys):
+class KeyStore(BatchKeys, OwnerKeys, StagedKeys):
     """All keys of a manager, by log handle. Thread-safe. A `Signers` for the sequencer."""
 
     def __init__(self, db: sqlite3.Connection, masters: Masters, folder: Path) -> None:
@@ -128,8 +129,15 @@ class KeyStore(BatchKeys, OwnerKeys):
         self._folder = folder
         self._mutex = threading.RLock()
         self._logs: dict[bytes, LogKeys] = {}
-        self.identity = self._key("identity", SigningKey)
-        self._block = self._key("block", SigningKey)
+        self._load()
+
+    def _load(self) -> None:
+        """What is in use, also after a change."""
+        with self._mutex:
+            self.identity = self._key("identity", SigningKey)
+            self._block = self._key("block", SigningKey)
+            self._logs.clear()
+            self._opened.clear()
 
     def close(self) -> None:
         """Close the file."""
@@ -175,6 +183,11 @@ class KeyStore(BatchKeys, OwnerKeys):
     def verifier_key(self, log: bytes) -> VerifierKey:
         """The C2SP verifier key of a log's checkpoints; KeyError where there is none."""
         return VerifierKey(checkpoint.origin_of(log), note.ED25519, self.log_key(log).public)
+
+    def retired_verifier_keys(self, log: bytes) -> list[VerifierKey]:
+        """The verifier keys that a log had before, newest first."""
+        before = self._generations(f"{log.hex()}/checkpoint", SigningKey)[1:]
+        return [VerifierKey(checkpoint.origin_of(log), note.ED25519, key.public) for key in before]
 
     def wrap(self, secret: bytes, context: bytes) -> bytes:
         """Encrypt a small secret for storage elsewhere; `context` says what it is and is authenticated."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from securepc.ledger.block import Block
 from securepc.ledger.state import LogState
-from securepc.ledger.store import queries, schema
+from securepc.ledger.store import queries, retired, schema
 from securepc.ledger.store.tiles import WIDTH
 from securepc.wire.signed.batch import is_batch
 
@@ -98,6 +98,8 @@ def write(db: sqlite3.Connection, block: Block, numbers: Numbers, first: int) ->
     shifts = _shifts(block, first)
     for signed in block.checkpoints:
         no, log = logs[signed.log.log], signed.log
+        if any(signed.signature):
+            retired.follow(db, no, signed.key)
         db.execute(
             "INSERT INTO checkpoints (log, size, height, shift, signature) VALUES (?, ?, ?, ?, ?)",
             (no, log.size, block.header.height, shifts[log.log], signed.signature),

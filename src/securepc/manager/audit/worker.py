@@ -58,9 +58,13 @@ class AuditWorker:
             log = session.scalar(select(AuditChain.log).where(AuditChain.device == device))
         if log is None:
             return False
+        self.hurry(log)
+        return True
+
+    def hurry(self, log: bytes) -> None:
+        """Seal at once what is waiting for this agency's log, or comes next."""
         self._hurry.add(log)
         self._wake.set()
-        return True
 
     def _run(self) -> None:
         while True:

@@ -12,6 +12,7 @@ from securepc.manager import clock
 from securepc.manager.commands.model import Command
 from securepc.manager.database import Database, after_commit
 from securepc.manager.happenings.service import Happening
+from securepc.wire import keys
 from securepc.wire.orders import ORDERS
 from securepc.wire.signed import documents, leaf
 
@@ -124,6 +125,17 @@ class Commands:
                 .where(Command.state.in_(OPEN), Command.expires <= clock.now())
                 .values(state="expired")
             )
+
+    def sign_anew(self, log: bytes, commands: bytes) -> None:
+        """Sign the same words anew, where another than this commands key (32 bytes, Ed25519) signed an order
+        that its PC may still fetch."""
+        with self._database.write() as session:
+            query = select(Command).where(Command.log == log, Command.state.in_(OPEN))
+            for row in session.scalars(query):
+                kind = "grant" if row.order == "grant" else "command"
+                if not leaf.signed_by(row.frame, kind, commands, keys.verify):
+                    body = leaf.split(row.frame).body
+                    row.frame = leaf.frame(kind, body, lambda text: self._sign(log, text))
 
     def _head(self, session: Session, log: bytes, device: bytes, now: int, expires: int) -> dict[str, Any]:
         last = session.scalar(select(func.max(Command.number))) or 0

@@ -185,6 +185,20 @@ class Enrolments:
         }
         row.frame = leaf.frame("enrolment", documents.encode("enrolment", answer), store.identity.sign)
 
+    def sign_anew(self, log: bytes) -> None:
+        """Answers to enrolments that an earlier identity key signed, or that name keys since changed: a PC
+        that did not hear asks again."""
+        store, now = self._manager.keys, self._manager.keys.log(log)
+        fresh = {"log_key": str(store.verifier_key(log)), "commands": b64encode(now.commands.public)}
+        with self._manager.database.write() as session:
+            for row in session.scalars(select(Device).where(Device.log == log, Device.frame.is_not(None))):
+                assert row.frame is not None
+                value = documents.decode("enrolment", leaf.split(row.frame).body)
+                signed = leaf.signed_by(row.frame, "enrolment", store.identity.public, keys.verify)
+                if not signed or value != value | fresh:
+                    body = documents.encode("enrolment", value | fresh)
+                    row.frame = leaf.frame("enrolment", body, store.identity.sign)
+
     def _order(self, row: Device) -> Future[Committed]:
         assert row.register is not None
         return self._manager.submit(row.log, row.register)

@@ -63,6 +63,7 @@ async def enrol(request: Request, manager: Here) -> Response:
         "identity": b64encode(manager.keys.identity.public),
         "frame": b64encode(row.frame),
         "policy": b64encode(policy.frame) if policy else None,
+        "keys": await asyncio.to_thread(_notices, manager, row.log, 0),
     }
     return JSONResponse(answer, 201)
 
@@ -79,6 +80,18 @@ def _read_enrolment(body: bytes) -> tuple[bytes, Asked]:
         messages.base64_of(asked.agreement, 32),
         info,
     )
+
+
+@router.get("/keys")
+async def keys(
+    manager: Here, log: str, after: Annotated[int, Query(ge=0, le=MAX_INTEGER)] = 0
+) -> dict[str, Any]:
+    """An agency's key notices above a number. Unsigned: who asks may not know the keys yet."""
+    return {"frames": await asyncio.to_thread(_notices, manager, messages.handle(log), after)}
+
+
+def _notices(manager: Manager, log: bytes, after: int) -> list[str]:
+    return [b64encode(frame) for frame in manager.keyring.notices(log, after)]
 
 
 @router.post("/session")
@@ -130,8 +143,9 @@ async def wait(
     counter: Annotated[int, Query(ge=0, le=MAX_INTEGER)] = 0,
     epoch: Annotated[int, Query(ge=0, le=MAX_INTEGER)] = 0,
     taken: Annotated[int, Query(ge=0, le=MAX_INTEGER)] = 0,
+    keys: Annotated[int, Query(ge=0, le=MAX_INTEGER)] = 0,
 ) -> dict[str, Any]:
-    """A newer policy, orders or an order to seal, at once or when there is one."""
+    """A newer policy, key notices, orders or an order to seal, at once or when there is one."""
     sender, _ = await receive(manager, request, SMALL)
     manager.presence.seen(sender.device)
-    return await manager.ingest.wait(sender, (epoch, counter), taken)
+    return await manager.ingest.wait(sender, (epoch, counter), taken, keys)

@@ -134,12 +134,18 @@ class Ingest:
         return frame
 
     async def wait(
-        self, sender: Sender, version: tuple[int, int], taken: int = 0, seconds: float = WAIT_SECONDS
+        self,
+        sender: Sender,
+        version: tuple[int, int],
+        taken: int = 0,
+        keys: int = 0,
+        seconds: float = WAIT_SECONDS,
     ) -> dict[str, Any]:
         """What there is for a device: a policy newer than `version` (epoch, counter), orders above number
-        `taken`, an order to seal; waits for any of them."""
+        `taken`, key notices above number `keys`, an order to seal; waits for any of them."""
         until = time.monotonic() + seconds
         event = self.orders.join(sender.device)
+        newest = await asyncio.to_thread(self._manager.keyring.newest, sender.log)
         try:
             while True:
                 event.clear()
@@ -148,9 +154,10 @@ class Ingest:
                 orders = await asyncio.to_thread(self._manager.commands.waiting, sender.device, taken)
                 seal = self.orders.take_seal(sender.device)
                 left = until - time.monotonic()
-                if newer or orders or seal or left <= 0 or self.orders.stopping:
+                if newer or orders or seal or newest > keys or left <= 0 or self.orders.stopping:
                     policy = b64encode(found.frame) if found is not None and newer else None
-                    return {"policy": policy, "orders": [b64encode(frame) for frame in orders], "seal": seal}
+                    frames = [b64encode(frame) for frame in orders]
+                    return {"policy": policy, "orders": frames, "seal": seal, "keys": newest}
                 try:
                     async with asyncio.timeout(left):
                         await event.wait()

@@ -13,7 +13,7 @@ from securepc.manager import clock
 from securepc.manager.audit import service as audit
 from securepc.manager.database import Database
 from securepc.manager.policy.model import PolicyVersion
-from securepc.wire import policy
+from securepc.wire import keys, policy
 from securepc.wire.signed import documents, leaf
 
 LIFETIME = 90 * clock.DAY
@@ -76,47 +76,19 @@ class Policies:
         """
         policy.check_rules(rules)
         with self._database.write() as session:
-            last = (
-                session.scalar(select(func.max(PolicyVersion.counter)).where(PolicyVersion.log == log)) or 0
-            )
-            now = clock.now()
-            value = {
-                "log": log.hex(),
-                "device": device.hex() or None,
-                "epoch": EPOCH,
-                "counter": last + 1,
-                "issued": now,
-                "expires": now + LIFETIME,
-                "rules": rules,
-            }
-            frame = leaf.frame(
-                "policy", documents.encode("policy", value), lambda text: self._sign(log, text)
-            )
-            session.add(
-                PolicyVersion(
-                    log=log,
-                    device=device,
-                    epoch=EPOCH,
-                    counter=last + 1,
-                    issued=now,
-                    expires=now + LIFETIME,
-                    frame=frame,
-                    author=actor,
-                )
-            )
+            new = self._add(session, log, device, rules, actor)
             if act:
+                last = new.counter - 1
                 data = {
-                    "version": f"{EPOCH}.{last + 1}",
+                    "version": f"{EPOCH}.{new.counter}",
                     "previous": f"{EPOCH}.{last}" if last else "",
                     "device": device.hex(),
                 }
                 audit.record(session, log, "admin.policy", actor, data)
             if also is not None:
                 also(session)
-        with self._lock:
-            self._current.clear()
-        self._changed(device or None)
-        return Current(EPOCH, last + 1, frame)
+        self._forget(device or None)
+        return new
 
     def edit(
         self,
@@ -187,31 +159,73 @@ class Policies:
     def renew(self, logs: list[bytes]) -> None:
         """Sign anew what would expire in the next 45 days, with the same rules and in the same order."""
         for log in logs:
-            latest = func.max(PolicyVersion.counter)
-            query = (
-                select(PolicyVersion.device, func.max(PolicyVersion.expires))
+            self._sign_where(log, lambda row: row.expires < clock.now() + RENEW)
+
+    def sign_anew(self, log: bytes, commands: bytes) -> None:
+        """Sign anew, in the same way, what another than this commands key (32 bytes, Ed25519) signed."""
+        self._sign_where(log, lambda row: not leaf.signed_by(row.frame, "policy", commands, keys.verify))
+
+    def _sign_where(self, log: bytes, stale: Callable[[PolicyVersion], bool]) -> None:
+        """A device's own policy and its agency's: whichever was signed later holds, so all or none, and in
+        their order."""
+        with self._database.write() as session:
+            latest = (
+                select(func.max(PolicyVersion.counter))
                 .where(PolicyVersion.log == log)
                 .group_by(PolicyVersion.device)
-                .order_by(latest)
             )
-            with self._database.read() as session:
-                targets = session.execute(query).all()
-            # A device's own policy and its agency's: whichever was signed later holds, so all or none.
-            if not any(expires < clock.now() + RENEW for _, expires in targets):
-                continue
-            for device, _ in targets:
-                with self._database.read() as session:
-                    found = _newest(session, log, device, own=True)
-                assert found is not None
-                value = documents.decode("policy", leaf.split(found.frame).body)
-                self.change(log, value["rules"], actor="", device=device, act=False)
+            rows = list(
+                session.scalars(
+                    select(PolicyVersion)
+                    .where(PolicyVersion.log == log, PolicyVersion.counter.in_(latest))
+                    .order_by(PolicyVersion.counter)
+                )
+            )
+            if not any(stale(row) for row in rows):
+                return
+            for row in rows:
+                value = documents.decode("policy", leaf.split(row.frame).body)
+                self._add(session, log, row.device, value["rules"], "")
+        self._forget(None)
+
+    def _add(self, session: Session, log: bytes, device: bytes, rules: dict[str, Any], actor: str) -> Current:
+        last = session.scalar(select(func.max(PolicyVersion.counter)).where(PolicyVersion.log == log)) or 0
+        now = clock.now()
+        value = {
+            "log": log.hex(),
+            "device": device.hex() or None,
+            "epoch": EPOCH,
+            "counter": last + 1,
+            "issued": now,
+            "expires": now + LIFETIME,
+            "rules": rules,
+        }
+        frame = leaf.frame("policy", documents.encode("policy", value), lambda text: self._sign(log, text))
+        session.add(
+            PolicyVersion(
+                log=log,
+                device=device,
+                epoch=EPOCH,
+                counter=last + 1,
+                issued=now,
+                expires=now + LIFETIME,
+                frame=frame,
+                author=actor,
+            )
+        )
+        session.flush()
+        return Current(EPOCH, last + 1, frame)
+
+    def _forget(self, device: bytes | None) -> None:
+        with self._lock:
+            self._current.clear()
+        self._changed(device)
 
 
-def _newest(session: Session, log: bytes, device: bytes, own: bool = False) -> Current | None:
-    owners = (device,) if own else (device, b"")
+def _newest(session: Session, log: bytes, device: bytes) -> Current | None:
     row = session.scalar(
         select(PolicyVersion)
-        .where(PolicyVersion.log == log, PolicyVersion.device.in_(owners))
+        .where(PolicyVersion.log == log, PolicyVersion.device.in_((device, b"")))
         .order_by(PolicyVersion.epoch.desc(), PolicyVersion.counter.desc())
         .limit(1)
     )

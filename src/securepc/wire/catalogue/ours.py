@@ -48,6 +48,7 @@ OURS: tuple[Kind, ...] = (
     kind("agent.tamper", "改ざんの検知", "Tampering found", "detail epoch sequence", urgent=True),
     kind("agent.clock", "時計の変更", "Clock changed", "drift previous"),
     kind("agent.disk", "ディスク容量の不足", "Disk nearly full", "free folder", urgent=True),
+    kind("agent.keys", "管理者の鍵の変更", "Manager's keys changed", "number changed", urgent=True),
     kind("agent.error", "エージェントの異常", "Agent error", "detail ja en"),
     kind("agent.removed", "エージェントの削除", "Agent removed", "detail", urgent=True),
     kind("agent.updated", "エージェントの更新", "Agent updated", "version previous"),

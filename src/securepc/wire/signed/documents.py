@@ -192,6 +192,15 @@ KINDS: dict[str, dict[str, Check]] = {
         "generation": integer,  # that the drive is to have a slot for, and no other
         "shares": array(record({"generation": integer, "box": base64_of(80)}), 4),
     },
+    # which keys an agency's manager has from now on; `by` signed this
+    "keys": {
+        **_IN_LOG,
+        "number": integer,  # rises by one
+        "by": KEY,  # the identity key in force before
+        "identity": KEY,
+        "log_key": text(300),
+        "commands": KEY,
+    },
     "watermark": {"log": handle, "size": integer, "at": time},
     "heartbeat": {
         "log": handle,

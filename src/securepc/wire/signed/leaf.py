@@ -88,3 +88,12 @@ def body_of(leaf: bytes, kind: str, public_key: bytes, check: CheckSignature, ve
     if not check(public_key, parts.message, parts.signature):
         raise Malformed(f"the signature of a {kind} does not verify")
     return parts.body
+
+
+def signed_by(leaf: bytes, kind: str, public_key: bytes, check: CheckSignature) -> bool:
+    """Whether a leaf is of this kind and signed by this key."""
+    try:
+        body_of(leaf, kind, public_key, check)
+    except Malformed:
+        return False
+    return True

@@ -1,0 +1,117 @@
+"""Whom this PC believes: the manager's keys, as they follow each other (docs/formats/notices.md).
+
+A key notice is signed by the identity key that this PC knows. It is on the disk before anything that the new
+keys signed is believed. Keys that were given up go on proving what is on this disk
+already.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from securepc.agent import config as configs
+from securepc.agent.client import Client
+from securepc.agent.config import Config
+from securepc.agent.session import read_object
+from securepc.agent.trouble import Trouble, garbled
+from securepc.ledger.note import NoteError, VerifierKey, parse_key
+from securepc.wire import notice as notices
+from securepc.wire.notice import Notice
+from securepc.wire.signed import documents
+from securepc.wire.signed.canonical import Malformed
+
+
+class Trust:
+    """Keeps `agent.toml` up to date. Any thread may ask it to look."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: Config,
+        client: Client,
+        report: Callable[[str, dict[str, Any]], None],
+    ) -> None:
+        self._folder = folder
+        self._config = config
+        self._client = client
+        self._report = report
+        self._lock = threading.Lock()
+        self._seen = 0
+
+    @property
+    def latest(self) -> int:
+        """Number of the newest notice that was looked at, taken or not."""
+        return max(self._config.number, self._seen)
+
+    def news(self, newest: int) -> None:
+        """The manager says that its newest notice has this number.
+
+        Raises:
+            Trouble: it did not hand it out.
+        """
+        if newest > self.latest:
+            self._ask()
+            self._seen = max(self._seen, newest)
+
+    def follow(self) -> bool:
+        """Ask for newer notices and take those that are for us; whether there were any. No answer is none."""
+        try:
+            return self._ask()
+        except Trouble:
+            return False
+
+    def _ask(self) -> bool:
+        with self._lock:
+            call = f"keys?log={self._config.log.hex()}&after={self._config.number}"
+            frames = read_object(self._client.get(call), "keys").get("frames")
+            if not isinstance(frames, list):
+                raise garbled("keys")
+            taken = [self._take(frame) for frame in frames[: notices.MOST]]  # all of them
+            return any(taken)
+
+    def _take(self, frame: object) -> bool:
+        config = self._config
+        try:
+            if not isinstance(frame, str):
+                raise Malformed("it is not a frame")
+            said = notices.parse(documents.b64decode(frame))
+            log_key = parse_key(said.log_key)
+        except (Malformed, NoteError):
+            return False
+        if said.by != config.identity or said.log != config.log or said.number <= config.number:
+            return False  # of before this PC was enrolled, or nobody's that this PC knows
+        if log_key.name != config.log_key.name:
+            return False
+        following = _after(config, said, log_key)
+        configs.write(self._folder, following)
+        data = {"number": said.number, "changed": _names(config, following)}
+        for name in Config.__slots__:
+            setattr(config, name, getattr(following, name))
+        self._report("agent.keys", data)
+        return True
+
+
+def _after(config: Config, said: Notice, log_key: VerifierKey) -> Config:
+    logs, commands = config.retired_log_keys, config.retired_commands
+    if log_key != config.log_key:
+        logs = (config.log_key, *(key for key in logs if key != log_key))
+    if said.commands != config.commands:
+        commands = (config.commands, *(key for key in commands if key != said.commands))
+    return replace(
+        config,
+        number=said.number,
+        identity=said.identity,
+        log_key=log_key,
+        commands=said.commands,
+        retired_log_keys=logs,
+        retired_commands=commands,
+    )
+
+
+def _names(before: Config, after: Config) -> list[str]:
+    names = ("identity", "log_key", "commands")
+    return [name for name in names if getattr(before, name) != getattr(after, name)]

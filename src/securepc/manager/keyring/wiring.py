@@ -1,0 +1,12 @@
+"""Adds changes of keys to a manager."""
+
+from __future__ import annotations
+
+from securepc.manager.core import Manager
+from securepc.manager.keyring.service import Keyring
+
+
+def attach(manager: Manager) -> None:
+    """`manager.keyring`."""
+    manager.keyring = Keyring(manager)
+    manager.on_start(manager.keyring.resume)

@@ -1,0 +1,65 @@
+"""Key notices: which keys an agency's manager has from now on (docs/formats/notices.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from securepc.wire import keys
+from securepc.wire.signed import documents, leaf
+from securepc.wire.signed.documents import b64decode, b64encode
+
+KIND = "keys"
+MOST = 200
+"""Notices in one answer."""
+
+
+class Notice(NamedTuple):
+    """`by` signed it: the identity key in force before."""
+
+    log: bytes
+    at: int
+    number: int
+    by: bytes
+    identity: bytes
+    log_key: str  # C2SP verifier key
+    commands: bytes
+
+
+def frame(said: Notice, sign: Callable[[bytes], bytes]) -> bytes:
+    """The signed frame; `sign` is by the key `said.by`.
+
+    Raises:
+        Malformed: a field that is not what it should be.
+    """
+    value = {
+        "log": said.log.hex(),
+        "at": said.at,
+        "number": said.number,
+        "by": b64encode(said.by),
+        "identity": b64encode(said.identity),
+        "log_key": said.log_key,
+        "commands": b64encode(said.commands),
+    }
+    return leaf.frame(KIND, documents.encode(KIND, value), sign)
+
+
+def parse(data: bytes) -> Notice:
+    """Read a frame that its own `by` signed; whether that key may, the caller judges.
+
+    Raises:
+        Malformed: not one, or another key signed it.
+    """
+    value = documents.decode(KIND, leaf.split(data).body)
+    by = b64decode(value["by"], 32)
+    leaf.body_of(data, KIND, by, keys.verify)
+    log = bytes.fromhex(value["log"])
+    return Notice(
+        log,
+        value["at"],
+        value["number"],
+        by,
+        b64decode(value["identity"], 32),
+        value["log_key"],
+        b64decode(value["commands"], 32),
+    )
