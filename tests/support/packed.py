@@ -12,7 +12,11 @@ from ledger_world import Agency, Device
 from securepc.ledger import checkpoint, note
 from securepc.ledger.keys import KeyStore
 from securepc.ledger.log import LogReader
+from securepc.manager.core import Manager
 from securepc.manager.evidence.collect import Collector
+from securepc.manager.retention.kept import Kept
+from securepc.manager.retention.redaction import Redactions
+from securepc.manager.retention.standing import standing
 from securepc.wire.signed import batch as headers
 from securepc.wire.signed import pack
 
@@ -42,7 +46,9 @@ def pack_of(reader: LogReader, agency: Agency, devices: Iterable[Device]) -> byt
         for device in devices
         for index in reader.batches(agency.log, device.handle, 1, device.sequence)
     }
-    made = Collector(reader, keys, snapshot).collect(wanted, None)
+    redactions = Redactions(cast("Manager", None))  # there are none, so nobody is asked
+    kept = Kept(agency.log, standing(reader, agency.log), redactions)
+    made = Collector(reader, keys, snapshot, kept).collect(wanted, None)
     stream = io.BytesIO()
     pack.write(stream, made.evidence, made.checkpoint, made.lines)
     return stream.getvalue()

@@ -1,4 +1,4 @@
-"""`securepc ledger`: look into a ledger store and check it. Nothing here writes to it."""
+"""`securepc ledger`: look into a ledger store and check it. Nothing here writes to it but `migrate`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from securepc.cli import _migrate
 from securepc.cli._errors import EXIT_VERDICT, UserError, say
 from securepc.cli._home import home_option
 from securepc.ledger import fsck as audit
@@ -37,6 +38,9 @@ QUIET_SECONDS = 2.0
 @click.group()
 def command() -> None:
     """Look into and check a ledger. 台帳を見る・検査する。"""
+
+
+command.add_command(_migrate.migrate)
 
 
 @command.command()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from securepc.cli import _migrate
 from securepc.cli._errors import EXIT_VERDICT, UserError, say
 from securepc.cli._home import home_option
 
@@ -28,6 +29,10 @@ def command() -> None:
     """Order blocks together with other validators. 複数の検証ノードでブロックの順序を決めます。"""
 
 
+command.add_command(_migrate.prepare)
+command.add_command(_migrate.begin)
+
+
 @command.command()
 @home_option
 @_PROGRAM
@@ -40,8 +45,8 @@ def run(home: Path, program: str) -> None:
     folder = home / "node"
     if not (folder / "comet" / "config" / "genesis.json").is_file():
         raise UserError(
-            f"{folder} に検証ノードの設定がありません。securepc node testnet などで作成してください。",
-            f"there is no validator in {folder}; make one, with securepc node testnet for example.",
+            f"{folder} に検証ノードの設定がありません。securepc node begin か testnet で作成してください。",
+            f"there is no validator in {folder}; make one with securepc node begin, or testnet.",
         )
     node = Node(folder, _found(program))
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,4 +1,4 @@
-"""New files that appear whole or not at all: built under another name, synced, renamed."""
+"""Files that appear whole or not at all: built under another name, synced, renamed."""
 
 from __future__ import annotations
 
@@ -31,6 +31,19 @@ def drafted(path: Path) -> Iterator[Path]:
     finally:
         os.close(handle)
     draft.rename(path)
+    sync_folder(path.parent)
+
+
+def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Put a small file in place durably, or leave the old one. One process at a time."""
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fchmod(file.fileno(), mode)
+        os.fsync(file.fileno())
+    draft.replace(path)
     sync_folder(path.parent)
 
 

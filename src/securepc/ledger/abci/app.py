@@ -68,12 +68,14 @@ class Application:
         """Where the application stands. Blocks without transactions are not kept: CometBFT replays them."""
         if self._store is None:
             return pb.InfoAnswer(data="securepc", version=__version__)
-        root = self.store.state.root() if self.store.height else b""
+        # Blocks from before validators voted are none of CometBFT's.
+        height = self.store.height if self.store.height > self.store.genesis.signed else 0
+        root = self.store.state.root() if height else b""
         return pb.InfoAnswer(
             data="securepc",
             version=__version__,
             app_version=1,
-            last_block_height=self.store.height,
+            last_block_height=height,
             last_block_app_hash=root,
         )
 
@@ -81,10 +83,12 @@ class Application:
         """Begin the chain with the genesis that stands in CometBFT's own; may come again before a block."""
         genesis = genesis_in(asked.app_state_bytes)
         if self._store is None:
+            if genesis.continues is not None:
+                raise StoreError("the ledger that this chain continues is not here: securepc node begin")
             create_store(self._path, genesis)
             self._store = open_store(self._path)
             self._pool = Pool(self._store)
-        if self.store.genesis != genesis or self.store.height:
+        if self.store.genesis != genesis or self.store.height != genesis.signed:
             raise StoreError("the store is of another chain, or not empty")
         return pb.InitChainAnswer(app_hash=self.store.state.root())
 

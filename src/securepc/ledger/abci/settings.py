@@ -14,8 +14,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from securepc.ledger.draft import replace_file
 from securepc.ledger.genesis import Genesis
-from securepc.wire.signed import votes
+from securepc.wire.signed import canonical, documents, votes
+from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.documents import b64decode, b64encode
 
 BLOCK_BYTES = 4 * 1024 * 1024
@@ -23,9 +25,27 @@ TX_BYTES = 1024 * 1024
 RPC_BYTES = 2 * 1024 * 1024
 """A transaction of 576 KiB in base64, in JSON."""
 SOCKET = "abci.sock"
+CARD = "card.json"
+"""In a node's folder: its own card."""
+_MAX_CARDS = 100_000
 POWER = 10
 """Of each validator: they weigh the same."""
 KEY_TYPE = "tendermint/PubKeyEd25519"
+
+
+_CARDS = documents.array(
+    documents.record(
+        {
+            "name": lambda v: isinstance(v, str) and re.fullmatch(r"[ -~]{1,40}", v) is not None,
+            "node_id": lambda v: isinstance(v, str) and re.fullmatch(r"[0-9a-f]{40}", v) is not None,
+            "address": lambda v: (
+                isinstance(v, str) and re.fullmatch(r"[A-Za-z0-9.-]{1,253}:[1-9][0-9]{0,4}", v) is not None
+            ),
+            "public": documents.KEY,
+        }
+    ),
+    votes.MAX_VALIDATORS,
+)
 
 
 class Failed(Exception):
@@ -40,17 +60,13 @@ class Ports(NamedTuple):
 
 
 class Validator(NamedTuple):
-    """A node as others see it: its id on the network, where it is, and the key that it votes with (JSON)."""
+    """A node as others see it, its *card*: its id on the network, where it is (host:port), and the Ed25519
+    public key that it votes with."""
 
     name: str
     node_id: str
     address: str
-    key: dict[str, Any]
-
-    @property
-    def public(self) -> bytes:
-        """The Ed25519 public key that it votes with."""
-        return b64decode(self.key["value"], 32)
+    public: bytes
 
 
 def run(program: str, home: Path, *arguments: str) -> str:
@@ -76,7 +92,35 @@ def create_keys(program: str, home: Path, name: str, host: str, ports: Ports) ->
     run(program, home, "init")
     node_id = run(program, home, "show-node-id").splitlines()[-1]
     key = json.loads((home / "config" / "priv_validator_key.json").read_text("utf-8"))["pub_key"]
-    return Validator(name, node_id, f"{host}:{ports.p2p}", key)
+    return Validator(name, node_id, f"{host}:{ports.p2p}", key_of(key))
+
+
+def key_of(value: Mapping[str, Any]) -> bytes:
+    """A public key as CometBFT writes it.
+
+    Raises:
+        Malformed: no Ed25519 key.
+    """
+    if value.get("type") != KEY_TYPE:
+        raise Malformed("a key of another kind than Ed25519")
+    return b64decode(value["value"], 32)
+
+
+def write_cards(cards: Sequence[Validator]) -> bytes:
+    """The cards of some nodes, as a file to hand around: canonical JSON."""
+    return canonical.encode([{**one._asdict(), "public": b64encode(one.public)} for one in cards])
+
+
+def read_cards(data: bytes) -> list[Validator]:
+    """Undo `write_cards`.
+
+    Raises:
+        Malformed: any other spelling than it gives.
+    """
+    value = canonical.decode(data, limit=_MAX_CARDS)
+    if not _CARDS(value):
+        raise Malformed("not a validator's card")
+    return [Validator(**{**one, "public": b64decode(one["public"])}) for one in value]
 
 
 def genesis_json(genesis: Genesis, names: Mapping[bytes, str], begin: int | None = None) -> bytes:
@@ -122,8 +166,20 @@ def rpc_address(home: Path) -> str:
     return address.replace("tcp://", "http://", 1).replace("//0.0.0.0:", "//127.0.0.1:")
 
 
+def introduce(home: Path, peers: Sequence[Validator]) -> None:
+    """Tell a node, whose settings were written before, who the others are."""
+    path = home / "config" / "config.toml"
+    text = _set(path.read_text("utf-8"), "p2p", "persistent_peers", _addresses(peers))
+    replace_file(path, text.encode("utf-8"))
+
+
+def _addresses(peers: Sequence[Validator]) -> str:
+    return ",".join(f"{one.node_id}@{one.address}" for one in peers)
+
+
 def settle(home: Path, socket: Path, host: str, ports: Ports, peers: Sequence[Validator]) -> None:
-    """Write a node's settings over CometBFT's own defaults."""
+    """Write a node's settings over CometBFT's own defaults. `host` is where it listens for the others; its
+    RPC address is for this machine alone."""
     path = home / "config" / "config.toml"
     text = path.read_text("utf-8")
     own: dict[str, dict[str, object]] = {
@@ -132,13 +188,13 @@ def settle(home: Path, socket: Path, host: str, ports: Ports, peers: Sequence[Va
             "log_level": "error",
         },
         "rpc": {
-            "laddr": f"tcp://{host}:{ports.rpc}",
+            "laddr": f"tcp://127.0.0.1:{ports.rpc}",
             "max_body_bytes": RPC_BYTES,
             "max_header_bytes": 65536,
         },
         "p2p": {
             "laddr": f"tcp://{host}:{ports.p2p}",
-            "persistent_peers": ",".join(f"{one.node_id}@{one.address}" for one in peers),
+            "persistent_peers": _addresses(peers),
             "addr_book_strict": False,
             "allow_duplicate_ip": True,
             "pex": False,

@@ -53,6 +53,8 @@ class SoloSequencer:
         leap: int | None = None,
         now: Callable[[], int] = lambda: time.time_ns() // 1_000,
     ) -> None:
+        if store.genesis.voted:
+            raise StoreError("validators order the blocks of this ledger, nobody alone does")
         self._store = store
         self._signers = signers
         self._on_block = on_block

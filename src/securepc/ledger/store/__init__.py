@@ -138,6 +138,24 @@ class Store:
         if expiry.ends_something(item.leaf for t in block.transactions for item in t.items):
             self._sweep = self._new_sweep()
 
+    def hand_over(self, genesis: Genesis) -> None:
+        """Make a genesis this store's that continues the chain at its last block, with validators.
+
+        Raises:
+            StoreError: it does not; or nothing was written.
+        """
+        before, continues = self.genesis, genesis.continues
+        if continues is None or (continues.height, continues.head) != (self.height, self.head):
+            raise StoreError("that genesis does not continue the last block")
+        kept = genesis._replace(validators=(), continues=None)
+        if kept != before or continues.genesis != before.beginning or not genesis.voted:
+            raise StoreError("that genesis is of another chain")
+        with self._transaction():
+            sql = "UPDATE meta SET value = ? WHERE name = 'genesis' AND value = ?"
+            if self._db.execute(sql, (genesis.encode(), before.encode())).rowcount != 1:
+                raise StoreDamaged("the genesis in the store is not the one it was opened with")
+        self.genesis = genesis
+
     @property
     def dropping(self) -> bool:
         """Whether bodies of expired months may still have to be dropped."""
