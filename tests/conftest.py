@@ -15,6 +15,7 @@ settings.register_profile("securepc", deadline=None, suppress_health_check=[Heal
 settings.load_profile("securepc")
 
 HERE = Path(__file__).parent
+MACHINE = HERE / "lab" / "vm"
 left_out: dict[str, list[str]] = {"lab": [], "soak": []}
 
 
@@ -25,6 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     wanted = "soak" if config.getoption("--soak") else "lab" if config.getoption("--lab") else None
+    long = {item.path for item in items if item.get_closest_marker("soak")}
     chosen = []
     for item in items:
         if HERE / "lab" in item.path.parents:
@@ -32,6 +34,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         mark = (
             "soak" if item.get_closest_marker("soak") else "lab" if item.get_closest_marker("lab") else None
         )
+        # The tests of a machine's file go on where the one before ended: the soak begins at the first.
+        if wanted == "soak" and MACHINE in item.path.parents and item.path in long:
+            mark = "soak"
         # What `make test` may skip for want of something, the lab runs: it has that.
         if mark == wanted or (wanted == "lab" and mark is None and item.get_closest_marker("skipif")):
             chosen.append(item)

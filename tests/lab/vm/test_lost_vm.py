@@ -15,7 +15,7 @@ from securepc.agent.release import DETAILS, PURPOSE
 from securepc.manager.devices import codes
 from securepc.wire import policy
 
-pytestmark = pytest.mark.soak  # minutes under emulation
+soak = pytest.mark.soak  # minutes under emulation
 
 PASSWORD = "kakuu-no-aikotoba"
 
@@ -78,6 +78,7 @@ def test_every_session_goes_at_once(pc: Machine, office: Office) -> None:
     print(f"lab: on the PC it took {(done['at'] - began_at) / 1e6:.1f} s")
 
 
+@soak
 def test_nobody_comes_in_again(pc: Machine, office: Office) -> None:
     shown = knock(pc)
     assert "IN-42" not in shown
@@ -89,6 +90,7 @@ def test_nobody_comes_in_again(pc: Machine, office: Office) -> None:
     pc.wait_run("pgrep -f '[a]gent release --screen'")
 
 
+@soak
 def test_a_restart_changes_nothing(pc: Machine, office: Office) -> None:
     pc.reboot()
     assert "IN-42" not in knock(pc)
@@ -99,12 +101,14 @@ def test_a_restart_changes_nothing(pc: Machine, office: Office) -> None:
     assert sessions(pc) == []
 
 
+@soak
 def test_the_agent_killed_lets_nobody_in(pc: Machine, office: Office) -> None:
     pc.run("systemctl kill -s KILL securepc-agent.service")
     assert "IN-42" not in knock(pc)
     pc.wait_run("systemctl is-active securepc-agent")
 
 
+@soak
 def test_an_order_releases(pc: Machine, office: Office) -> None:
     office.manager.lost.release(office.log, office.device, "見つかった", actor="hanako")
     until(pc, office, "free")
@@ -114,6 +118,7 @@ def test_an_order_releases(pc: Machine, office: Office) -> None:
     assert "agent release" not in pc.out("systemctl show -p ExecStart getty@tty1.service")
 
 
+@soak
 def test_a_code_by_telephone_releases_without_a_network(pc: Machine, office: Office) -> None:
     report(office, "もう一度")
     until(pc, office, "locked")
@@ -145,6 +150,7 @@ def release_by_code(pc: Machine, office: Office) -> None:
     pc.run("securepc agent release --home /var/lib/securepc", input=f"{code}\n")
 
 
+@soak
 def test_away_too_long_it_locks_itself(pc: Machine, office: Office) -> None:
     """Off for longer than the policy's hours: it has minutes to reach the manager, once; then it locks."""
     rules = policy.default_rules()

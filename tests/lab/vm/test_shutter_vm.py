@@ -25,7 +25,7 @@ from shutter_kit import (
     set_policy,
 )
 
-pytestmark = pytest.mark.soak  # minutes under emulation
+soak = pytest.mark.soak  # minutes under emulation
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -100,6 +100,7 @@ def test_no_file_of_any_medium_can_be_read_and_the_rest_works(
         pc.unplug(one)
 
 
+@soak
 def test_closed_media_refuse_those_who_try(pc: Machine, office: Office) -> None:
     """The self-test that administrators order: as a driver and as a program would."""
     office.issue("shutter.test")
@@ -109,6 +110,7 @@ def test_closed_media_refuse_those_who_try(pc: Machine, office: Office) -> None:
     assert "claim=" in found["data"]["observed"]
 
 
+@soak
 def test_a_grant_for_reading_lets_nothing_be_written(pc: Machine, office: Office) -> None:
     pc.plug_stick(OTHER, {"y.txt": b"y"})
     office.wait_entry("media.denied", serial=OTHER)
@@ -145,6 +147,7 @@ def test_a_grant_for_reading_lets_nothing_be_written(pc: Machine, office: Office
     assert "authorized=0" in closed["data"]["observed"]
 
 
+@soak
 def test_what_is_copied_is_found_with_its_hash(pc: Machine, office: Office) -> None:
     number = grant(pc, office, STICK, 300, access="write")
     office.wait_entry("shutter.open", grant=number)
@@ -164,6 +167,7 @@ def test_what_is_copied_is_found_with_its_hash(pc: Machine, office: Office) -> N
     assert pc.out(MEDIA) == ""
 
 
+@soak
 @pytest.mark.parametrize(
     ("kind", "product", "device", "text"),
     [("sd", "", "mmcblk0p1", "card"), ("optical", "QEMU CD-ROM", "sr0", "disc")],
