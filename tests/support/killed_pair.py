@@ -35,9 +35,9 @@ def securepc(*arguments: str, timeout: float = 120) -> subprocess.CompletedProce
     )
 
 
-def make_home(home: Path, watched: Path) -> None:
+def make_home(home: Path, watched: Path, **order: Path) -> None:
     """A manager's home whose policy watches one folder, seals every 2 s and summarises nothing."""
-    setup.make_home(home)
+    setup.make_home(home, **order)
     manager = assemble(home)
     try:
         log = setup.add_agency(manager, "架空保険サービス")
@@ -113,11 +113,12 @@ class Load(threading.Thread):
 class Pair:
     """Both, killed and started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **order: Path) -> None:
+        """`order`: who orders the blocks, as `setup.make_home` has it."""
         self.watched = folder / "watched"
         self.watched.mkdir()
         self.manager = Manager(folder / "manager")
-        make_home(self.manager.home, self.watched)
+        make_home(self.manager.home, self.watched, **order)
         self.manager.start()
         pc = folder / "pc"
         pc.mkdir()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from securepc.cli._errors import UserError
 from securepc.ledger.keys import KekError
-from securepc.ledger.store import StoreError, StoreFull
+from securepc.ledger.store import StoreError, StoreFull, Unordered
 from securepc.manager import serve
 from securepc.manager.config import ConfigError
 from securepc.manager.database import DatabaseFull
+from securepc.manager.ordering import CharterMissing
 
 
 class explained:  # noqa: N801 - reads as a phrase
@@ -32,10 +33,22 @@ class explained:  # noqa: N801 - reads as a phrase
                     f"ディスクの空き容量が足りません({error})。",
                     f"there is not enough room on the disk ({error}).",
                 ) from None
+            case Unordered():
+                raise UserError(
+                    f"検証ノードの合意が得られません({error})。しばらくしてもう一度実行してください。",
+                    f"the validators do not order blocks now ({error}); run it again in a while.",
+                ) from None
             case StoreError():
                 raise UserError(
                     f"台帳を開けません({error})。別のマネージャーが動いていないか確かめてください。",
                     f"the ledger can't be opened ({error}); see whether another manager is running.",
+                ) from None
+            case CharterMissing():
+                raise UserError(
+                    f"チェーンの鍵の持ち主の許可が必要です。{error} を渡し、securepc node charter の後に"
+                    "もう一度実行してください。",
+                    f"the holder of the chain's key has to let this log in: hand over {error}, and run "
+                    "this again after `securepc node charter`.",
                 ) from None
             case serve.NotSafe():
                 raise UserError(

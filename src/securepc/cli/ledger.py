@@ -25,6 +25,8 @@ from securepc.ledger.genesis import Genesis
 from securepc.ledger.keys import KekError, KeyStore, open_keys
 from securepc.ledger.log import LogReader
 from securepc.ledger.store import StoreError
+from securepc.manager import config, ordering
+from securepc.manager.home import Home
 from securepc.verify import trust
 from securepc.verify.workers import cores
 from securepc.wire.signed import block, documents
@@ -190,7 +192,15 @@ def _blocks(reader: LogReader, last: int) -> Iterator[dict[str, Any]]:
 
 
 def _path(home: Path) -> Path:
-    return home / "ledger" / "chain.sqlite"
+    """The store of a manager, or of a validator: the manager's settings say where theirs is."""
+    own = Home(home)
+    if own.config.exists():
+        try:
+            return ordering.chain_path(own, config.load(own.config).ledger)
+        except config.ConfigError:
+            return own.chain
+    node = home / "node" / "chain.sqlite"
+    return own.chain if own.chain.exists() or not node.exists() else node
 
 
 def _absent(home: Path) -> UserError:

@@ -43,12 +43,39 @@ for one in (*COMMANDS, *_manager_restore.COMMANDS):
 @home_option
 @click.option("--agency", metavar="NAME", required=True, help="The first customer. 最初の会社名。")
 @sheet_option
+@click.option(
+    "--validator",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Home of the running validator that orders blocks. この1台の検証ノードの保存先。",
+)
+@click.option(
+    "--authority",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File of that chain's key. チェーンの鍵のファイル。",
+)
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
-def init(home: Path, agency: str, recovery_sheet: Path | None, as_json: bool) -> None:
+def init(
+    home: Path,
+    agency: str,
+    recovery_sheet: Path | None,
+    validator: Path | None,
+    authority: Path | None,
+    as_json: bool,
+) -> None:
     """Make a server's home. サーバーの保存先を作ります。Running it again changes nothing."""
     os.umask(0o077)
+    if authority is not None and validator is None:
+        raise UserError(
+            "--authority は --validator と一緒に指定してください。", "--authority goes with --validator only."
+        )
     with explained():
-        setup.make_home(home)
+        setup.make_home(home, validator=validator, authority=authority)
+        settings = config.load(Home(home).config).ledger
+        if validator is not None and settings.validator != str(validator.absolute()):
+            raise UserError(
+                f"{Home(home).config} はすでに別の設定です。先に [ledger] を確かめてください。",
+                f"{Home(home).config} says otherwise already; look at its [ledger] first.",
+            )
         manager = assemble(home)
         try:
             log = setup.add_agency(manager, agency)

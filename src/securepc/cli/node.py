@@ -111,6 +111,27 @@ def testnet(folder: Path, validators: int, port: int, program: str, as_json: boo
         )
 
 
+@command.command()
+@click.argument("request", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--authority",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File of the chain's key. チェーンの鍵のファイル。",
+)
+def charter(request: Path, authority: Path) -> None:
+    """Let a manager's log into the chain. マネージャーのログをチェーンに受け入れます。"""
+    from securepc.manager.ordering import sign_charter
+
+    try:
+        sign_charter(request, authority)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"許可を書き込めません({error})。", f"the charter cannot be written: {error}."
+        ) from None
+    click.echo(say(f"許可しました: {request}", f"Let in: {request}"))
+
+
 def _found(program: str) -> str:
     found = shutil.which(program)
     if found is None:

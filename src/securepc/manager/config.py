@@ -25,10 +25,22 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`disk_floor`: bytes that must stay free; below it the ledger takes no more."""
+    """`disk_floor`: bytes that must stay free; below it the ledger takes no more.
 
+    `sequencer`: who orders blocks, this manager alone or validators. Then `validator` is the home of the one
+    on this machine (empty: the manager's own), and `authority` the file of the chain's key, where this
+    manager may let logs in by itself."""
+
+    sequencer: Literal["solo", "cometbft"] = "solo"
+    validator: str = ""
+    authority: str = ""
     disk_floor: int = 256 * 1024 * 1024
     tiles_public: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what would be passed over in silence."""
+        if self.sequencer == "solo" and (self.validator or self.authority):
+            raise ValueError('validator and authority need sequencer = "cometbft"')
 
 
 class Devices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,6 +133,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mail: Mail = Mail()
     witnesses: Witnesses = Witnesses()
     backup: Backup = Backup()
+
+    def __post_init__(self) -> None:
+        """Refuse what does not go together."""
+        if self.ledger.sequencer == "cometbft" and (self.backup.folder or self.backup.bucket):
+            raise ValueError("a ledger that validators order is not backed up by the manager yet")
 
 
 def load(path: Path) -> Config:

@@ -14,13 +14,13 @@ from fastapi import Request
 from securepc.ledger.keys import open_keys
 from securepc.ledger.log import LogReader
 from securepc.ledger.sequencer import Committed, Sequencer
-from securepc.ledger.sequencer.solo import INTERVAL, LEAP, SoloSequencer
+from securepc.ledger.sequencer.solo import INTERVAL
 from securepc.ledger.state.records import LogRecord
-from securepc.ledger.store import open_store
-from securepc.manager import config
+from securepc.manager import config, ordering
 from securepc.manager.config import Config
 from securepc.manager.database import Database
 from securepc.manager.home import Home
+from securepc.manager.ordering import Ordering
 from securepc.manager.ticker import Ticker
 from securepc.wire.signed import block
 
@@ -119,18 +119,18 @@ class Manager:
         """The API token of this machine's command line (run/token); good while this process lives."""
         try:
             # The store first: its lock keeps a second manager out of everything else.
-            store = open_store(self.home.chain, floor=self.config.ledger.disk_floor)
-            self.on_close(store.close)
+            self.ordering: Ordering = ordering.claim(self.home, self.config.ledger)
+            self.on_close(self.ordering.close)
             self.keys = open_keys(self.home.keys)
             self.on_close(self.keys.close)
             self.keys.tidy()
             self.database = Database(self.home.database)
             self.on_close(self.database.close)
-            self.sequencer: Sequencer = SoloSequencer(
-                store, self.keys, on_block=self._new_block, interval=self.block_interval, leap=LEAP
+            self.sequencer: Sequencer = self.ordering.sequencer(
+                self.keys, self._new_block, self.block_interval
             )
-            self.on_close(self.sequencer.close)  # which closes the store, too
-            self.log = LogReader(self.home.chain)
+            self.on_close(self.sequencer.close)
+            self.log: LogReader = self.ordering.reader(self.keys)
             self.ticker = Ticker()
             self.on_close(self.ticker.close)
         except BaseException:
@@ -139,8 +139,11 @@ class Manager:
 
     def submit(self, log: bytes, leaf: bytes) -> Future[Committed]:
         """Put one leaf that is not a batch on the ledger; see `Sequencer.submit`."""
-        transaction = block.Transaction(log, [block.Item(leaf, b"")])
-        return self.sequencer.submit(block.encode_transaction(transaction))
+        return self.submit_item(log, block.Item(leaf, b""))
+
+    def submit_item(self, log: bytes, item: block.Item) -> Future[Committed]:
+        """Put one leaf with what goes beside it on the ledger; see `Sequencer.submit`."""
+        return self.sequencer.submit(block.encode_transaction(block.Transaction(log, [item])))
 
     def judged_on_ledger(self, log: bytes) -> int:
         """The end of the leaves that the verdicts on the ledger cover."""

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from pathlib import Path
@@ -14,10 +15,10 @@ from pathlib import Path
 from sqlalchemy import select
 
 from securepc.ledger import genesis
-from securepc.ledger.keys import create_keys, open_keys
+from securepc.ledger.keys import LogKeys, create_keys, open_keys
 from securepc.ledger.store import create_store
 from securepc.ledger.store.lock import Lock
-from securepc.manager import clock
+from securepc.manager import clock, config
 from securepc.manager.audit.model import AuditChain
 from securepc.manager.core import Manager
 from securepc.manager.devices.model import Agency, Device
@@ -47,11 +48,13 @@ _CONFIG = """\
 """
 
 
-def make_home(root: Path) -> None:
-    """Step 1.
+def make_home(root: Path, *, validator: Path | None = None, authority: Path | None = None) -> None:
+    """Step 1. `validator` is the home of a validator on this machine that orders blocks with others,
+    `authority` the file of the chain's key; both only matter where there are no settings yet.
 
     Raises:
         StoreLocked: a manager, or another `init`, works in this folder.
+        ConfigError: settings that cannot be used.
         KekError: no usable key-encryption key.
         OSError: the folder can't be written.
     """
@@ -62,10 +65,12 @@ def make_home(root: Path) -> None:
     lock = Lock(home.chain.with_name(home.chain.name + ".lock"))
     try:
         if not home.config.exists():
-            write_private(home.config, _CONFIG.encode("utf-8"))
+            write_private(home.config, _settings(validator, authority).encode("utf-8"))
+        settings = config.load(home.config)
         keys = open_keys(home.keys) if home.keys.exists() else create_keys(home.keys)
         try:
-            _make_chain(home.chain, keys.block_key().public)
+            if settings.ledger.sequencer == "solo":
+                _make_chain(home.chain, keys.block_key().public)
         finally:
             keys.close()
     finally:
@@ -94,17 +99,22 @@ def complete_agency(manager: Manager, log: bytes) -> None:
     """Step 2 from wherever it stopped."""
     keys = manager.keys.create_log(log)
     if log not in manager.log.logs():
-        opening = {
-            "log": log.hex(),
-            "at": clock.now(),
-            "registrar": b64encode(keys.registrar.public),
-            "intake": b64encode(keys.intake.public),
-            "follows": None,
-        }
-        manager.submit(log, leaf.frame("log", documents.encode("log", opening), keys.registrar.sign)).result()
+        item = manager.ordering.opening(log, manager.keys, lambda: _first_leaf(log, keys))
+        manager.submit_item(log, item).result()
     _add_own_device(manager, log)
     if manager.policies.current(log, b"") is None:
         manager.policies.change(log, policy.default_rules(), actor="", act=False)
+
+
+def _first_leaf(log: bytes, keys: LogKeys) -> bytes:
+    opening = {
+        "log": log.hex(),
+        "at": clock.now(),
+        "registrar": b64encode(keys.registrar.public),
+        "intake": b64encode(keys.intake.public),
+        "follows": None,
+    }
+    return leaf.frame("log", documents.encode("log", opening), keys.registrar.sign)
 
 
 def publish_trust(manager: Manager) -> None:
@@ -123,6 +133,15 @@ def publish_trust(manager: Manager) -> None:
         lines.append(f"group witnesses {settings.quorum} {names}\n")
     lines.append(f"quorum {'witnesses' if settings.quorum else 'none'}\n")
     write_private(trust / "policy", "".join(lines).encode("utf-8"), 0o644)
+
+
+def _settings(validator: Path | None, authority: Path | None) -> str:
+    lines = ["[ledger]"]
+    if validator is not None:
+        lines += ['sequencer = "cometbft"', f"validator = {json.dumps(str(validator.absolute()))}"]
+    if authority is not None:
+        lines += [f"authority = {json.dumps(str(authority.absolute()))}"]
+    return _CONFIG.replace("[ledger]", "\n".join(lines))
 
 
 def _make_chain(path: Path, key: bytes) -> None:

@@ -6,11 +6,9 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
-import go_tools
 import pytest
 from ledger_world import Device
 from validators import Testnet, eventually, results
@@ -21,17 +19,6 @@ from securepc.ledger.state import Refused
 from securepc.ledger.store import StoreError
 
 pytestmark = pytest.mark.timeout(900)
-
-
-@pytest.fixture(scope="module")
-def program() -> Path:
-    return go_tools.build(Path(__file__).parent, "github.com/cometbft/cometbft/cmd/cometbft") / "cometbft"
-
-
-@pytest.fixture
-def net(program: Path, tmp_path: Path) -> Iterator[Testnet]:
-    with Testnet(tmp_path / "net", program) as net:
-        yield net
 
 
 def test_what_one_node_takes_all_have(net: Testnet) -> None:

@@ -25,7 +25,7 @@ from securepc.ledger.chain import Committed
 from securepc.ledger.log import LogReader
 from securepc.ledger.sequencer.rpc import Answer, Validator
 from securepc.ledger.state import Refused
-from securepc.ledger.store import StoreError
+from securepc.ledger.store import Unordered
 from securepc.wire.signed import batch as headers
 from securepc.wire.signed import block as blocks
 from securepc.wire.signed.block import Transaction
@@ -116,7 +116,7 @@ class CometSequencer:
         for thread in self._threads:
             thread.join()
         for one in self._all():
-            self._fail(one, StoreError("the sequencer was closed"))
+            self._fail(one, Unordered("the sequencer was closed"))
 
     # Handing in, on a thread of its own.
 
@@ -124,7 +124,7 @@ class CometSequencer:
         while (one := self._next()) is not None:
             try:
                 self._offer(one)
-            except StoreError as error:
+            except Unordered as error:
                 _log.warning("handing in: %s", error)  # the node may be starting
                 with self._lock:
                     one.queued = True
@@ -180,7 +180,7 @@ class CometSequencer:
             self._offer(one, alone=True)
             return
         if self._node.catching_up():
-            raise StoreError("our validator is catching up with the others")
+            raise Unordered("our validator is catching up with the others")
         self._fail(one, refused)
 
     def _before(self, one: _Waiting) -> list[_Waiting]:
@@ -227,7 +227,7 @@ class CometSequencer:
         now = time.monotonic()
         for one in self._all():
             if now - one.since > PATIENCE:
-                self._fail(one, StoreError("the validators do not agree on blocks now"))
+                self._fail(one, Unordered("the validators do not agree on blocks now"))
             elif now > one.due or (new and one.later):
                 one.overdue, one.later = now > one.due, False
                 self._put(one)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from securepc.ledger.state import Refused
 from securepc.ledger.state.refused import SENTENCES, Expected
-from securepc.ledger.store import StoreError
+from securepc.ledger.store import Unordered
 
 _MAX_ANSWER = 4 * 1024 * 1024
 _SECONDS = 10.0
@@ -33,7 +33,7 @@ class Answer(Enum):
 class Validator:
     """One node's RPC address. Usable from any thread; a connection a question.
 
-    Every method raises StoreError where the node does not answer, or answers something else.
+    Every method raises Unordered where the node does not answer, or answers something else.
     """
 
     def __init__(self, address: str) -> None:
@@ -51,7 +51,7 @@ class Validator:
             detail = _error(answer)
             if "already exists in cache" in detail:
                 return Answer.SEEN
-            raise StoreError(f"CometBFT: {detail}")
+            raise Unordered(f"CometBFT: {detail}")
         result = _object(answer.get("result"))
         code = result.get("code", 0)
         if code == _LATER:
@@ -64,7 +64,7 @@ class Validator:
         """Announce that this transaction is ours and comes next. Says whether it waits there already."""
         said = self._query("/expect", hashlib.sha256(transaction).digest())
         if said.get("code"):
-            raise StoreError(f"our validator: {said.get('log')}")
+            raise Unordered(f"our validator: {said.get('log')}")
         return said.get("value") == base64.b64encode(b"\1").decode("ascii")
 
     def judge(self, transaction: bytes) -> None:
@@ -85,7 +85,7 @@ class Validator:
     def _query(self, path: str, data: bytes) -> dict[str, Any]:
         answer = self._call("abci_query", {"path": path, "data": data.hex()})
         if "error" in answer:
-            raise StoreError(f"CometBFT: {_error(answer)}")
+            raise Unordered(f"CometBFT: {_error(answer)}")
         return _object(_object(answer.get("result")).get("response"))
 
     def _call(self, method: str, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class Validator:
             connection.request("POST", "/", body, {"Content-Type": "application/json"})
             answer = json.loads(connection.getresponse().read(_MAX_ANSWER))
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise StoreError(f"our validator does not answer: {type(error).__name__}: {error}") from None
+            raise Unordered(f"our validator does not answer: {type(error).__name__}: {error}") from None
         finally:
             connection.close()
         return _object(answer)
@@ -104,7 +104,7 @@ class Validator:
 
 def _object(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise StoreError("our validator answers something else")
+        raise Unordered("our validator answers something else")
     return value
 
 
@@ -125,4 +125,4 @@ def _refusal(result: dict[str, Any]) -> Refused:
         known = tuple(int(index) for index in said.get("known", ()))
         return Refused(code, str(said.get("detail", "")), expected=expected, known=known)
     except (ValueError, KeyError, TypeError):
-        raise StoreError(f"our validator refuses without a reason: {result.get('code')}") from None
+        raise Unordered(f"our validator refuses without a reason: {result.get('code')}") from None

@@ -18,7 +18,7 @@ from securepc.ledger.block import Block
 from securepc.ledger.genesis import Genesis
 from securepc.ledger.state import LogState, Registry, State, records
 from securepc.ledger.store import expiry, queries, schema, tiles, writer
-from securepc.ledger.store.errors import StoreDamaged, StoreError, StoreFull, StoreLocked
+from securepc.ledger.store.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, Unordered
 from securepc.ledger.store.lock import Lock
 from securepc.wire.signed import block as blocks
 from securepc.wire.signed import leaf as leaves
@@ -34,6 +34,7 @@ __all__ = [
     "StoreError",
     "StoreFull",
     "StoreLocked",
+    "Unordered",
     "create_store",
     "is_batch",
     "open_store",

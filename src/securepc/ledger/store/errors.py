@@ -20,6 +20,10 @@ class ClockLeap(StoreError):
         super().__init__(f"the clock is {days} days past the last block: confirm it")
 
 
+class Unordered(StoreError):
+    """Validators do not order a transaction now; it may still come into a block, and may be sent again."""
+
+
 class StoreLocked(StoreError):
     """Another process writes to this store."""
 

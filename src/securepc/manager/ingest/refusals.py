@@ -110,6 +110,12 @@ TEXTS = {
         "マネージャーの時計が確認待ちのため、台帳への追加を止めています。",
         "The manager's clock waits to be confirmed; until then the ledger takes nothing.",
     ),
+    "unordered": _Text(
+        503,
+        "alert",
+        "検証ノードの合意が得られないため、台帳に追加できません。PC側で保管されています。",
+        "The validators do not agree on blocks now, so nothing is taken. The device keeps it.",
+    ),
     "disk-full": _Text(
         503,
         "alert",

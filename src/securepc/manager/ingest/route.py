@@ -10,7 +10,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from securepc.ledger.state import Refused
-from securepc.ledger.store import StoreFull
+from securepc.ledger.store import StoreFull, Unordered
 from securepc.ledger.store.errors import ClockLeap
 from securepc.manager.core import Manager
 from securepc.manager.database import DatabaseFull
@@ -45,6 +45,8 @@ class AgentRoute(APIRoute):
             except (StoreFull, DatabaseFull):
                 manager.health.disk_is_full()
                 refusal = refuse("disk-full", retry_after=RETRY_AFTER)
+            except Unordered as error:
+                refusal = refuse("unordered", retry_after=RETRY_AFTER, detail=str(error))
             except ClockLeap:
                 refusal = refuse("clock-unconfirmed", retry_after=RETRY_AFTER)
             finally:
