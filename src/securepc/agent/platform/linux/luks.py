@@ -275,9 +275,11 @@ class LuksVault:
             raise VaultError("ゴーストドライブを消せませんでした。", "the Ghost Drive could not be erased")
 
     def settle(self) -> None:
-        """What was being made when the power went is not there yet."""
+        """What was being made when the power went is not there yet; an empty folder goes."""
         self._making.close_if_there()
         self._file.with_suffix(".new").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._folder.rmdir()
 
     def _sync(self) -> None:
         fd = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC)
