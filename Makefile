@@ -21,7 +21,7 @@ demo:
 
 test:
 	@tools/venv dev
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lab:
 	@tools/lab

@@ -156,6 +156,8 @@ FIELDS: dict[str, Field] = dict(
         _field("drift", "duration", "時計のずれ", "Clock drift"),
         _field("free", "bytes", "空き容量", "Free space"),
         _field("ghost", "text", "ゴーストドライブの扱い", "Ghost Drive"),
+        _field("number", "integer", "通知番号", "Number"),
+        _field("changed", "list", "変更された鍵", "Changed keys"),
         _field("command_id", "text", "指示番号", "Command"),
         _field("challenge", "text", "確認番号", "Challenge"),
         _field("order", "text", "指示", "Order"),

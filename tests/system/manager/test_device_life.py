@@ -99,7 +99,12 @@ def test_policy_comes_with_enrolment_and_wakes_who_waits(running: Running) -> No
 def test_an_order_to_seal_wakes_the_one_device(running: Running) -> None:
     one, other = running.device(), running.device()
     running.manager.ingest.orders.seal(one.handle)
-    assert one.call("GET", "wait?epoch=1&counter=99").json() == {"policy": None, "orders": [], "seal": True}
+    assert one.call("GET", "wait?epoch=1&counter=99").json() == {
+        "policy": None,
+        "orders": [],
+        "seal": True,
+        "keys": 0,
+    }
     assert not running.manager.ingest.orders.take_seal(other.handle)
 
 

@@ -134,7 +134,7 @@ def test_links_and_tokens(tmp_path: Path) -> None:
         assert process.end(signal.SIGTERM) == 0
         waiting.join(10)
         assert time.monotonic() - stopped < 8
-        assert answers == [{"policy": None, "orders": [], "seal": False}]
+        assert answers == [{"policy": None, "orders": [], "seal": False, "keys": 0}]
     finally:
         if process.process and process.process.poll() is None:
             process.end()
