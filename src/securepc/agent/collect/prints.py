@@ -8,14 +8,14 @@ disk; what the service had finished before this was first switched on is not tol
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from securepc.agent import files
-from securepc.agent.collect import RUNNING, CollectorStatus, Context, Emit, crash
+from securepc.agent.collect import RUNNING, CollectorStatus, Context
+from securepc.agent.collect.looking import BY_POLICY, LookingCollector
 from securepc.agent.platform.base import Unsupported
 from securepc.wire.policy import read_rules
 
@@ -66,55 +66,28 @@ class _Told(msgspec.Struct):
     jobs: list[str] = []
 
 
-class PrintsCollector:
+class PrintsCollector(LookingCollector):
     """`Collector` of print jobs."""
 
     name = "prints"
     kinds: tuple[str, ...] = ("print.job",)
 
     def __init__(self, context: Context, spooler: Spooler, *, every: float = EVERY) -> None:
-        self._context, self._spooler, self._every = context, spooler, every
+        super().__init__(context, every, "印刷", "print jobs")
+        self._spooler = spooler
         self._path = context.home / NAME
         self._told = _Told()
-        self._thread: threading.Thread | None = None
-        self._stop = threading.Event()
-        self._status = CollectorStatus("off", "まだ開始していません。", "Not started yet.")
-        self._emit: Emit = lambda event: None
 
-    def start(self, emit: Emit) -> None:
-        """Follow the print service from a thread of its own."""
-        self._emit = emit
-        self._stop.clear()
+    def begin(self) -> None:
+        """What was told before."""
         self._told = self._load()
-        self._thread = threading.Thread(target=self._guard, name="collect-prints", daemon=True)
-        self._thread.start()
 
-    def stop(self) -> None:
-        """End."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-        self._status = CollectorStatus("off", "停止しています。", "Stopped.")
-
-    def status(self) -> CollectorStatus:
+    def look(self) -> CollectorStatus:
         """Running, what cannot be seen, or off by policy or for want of a print service."""
-        return self._status
-
-    def _guard(self) -> None:
-        try:
-            while not self._stop.is_set():
-                self._status = self._look()
-                self._stop.wait(self._every)
-        except Exception as error:
-            self._status, event = crash(self._context, "印刷", "print jobs", error)
-            self._emit(event)
-
-    def _look(self) -> CollectorStatus:
-        if not read_rules(self._context.rules()).collect.prints.on:
+        if not read_rules(self.context.rules()).collect.prints.on:
             if self._told != _Told():  # switched on again, it begins again
                 self._keep(_Told())
-            return CollectorStatus("off", "ポリシーにより記録しません。", "Off by policy.")
+            return BY_POLICY
         try:
             jobs = self._spooler.jobs()
         except Unsupported as error:
@@ -150,7 +123,7 @@ class PrintsCollector:
         if job.ended != "printed":
             data["reason"] = job.ended
         result = "ok" if job.ended == "printed" else "failed"
-        self._emit(self._context.event("print.job", data, user=job.user[:_LONGEST], result=result))
+        self.emit(self.context.event("print.job", data, user=job.user[:_LONGEST], result=result))
 
     def _keep(self, told: _Told) -> None:
         self._told = told

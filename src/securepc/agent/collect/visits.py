@@ -9,7 +9,6 @@ remember (private windows, history erased before the next look) is not seen, and
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit, urlunsplit
@@ -17,7 +16,8 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from securepc.agent import files
-from securepc.agent.collect import RUNNING, CollectorStatus, Context, Emit, crash
+from securepc.agent.collect import RUNNING, CollectorStatus, Context
+from securepc.agent.collect.looking import BY_POLICY, LookingCollector
 from securepc.wire.policy import read_rules
 
 NAME = "visits.json"
@@ -80,63 +80,35 @@ class _Read(msgspec.Struct):
     profiles: dict[str, Seen] = {}
 
 
-class VisitsCollector:
+class VisitsCollector(LookingCollector):
     """`Collector` of web pages."""
 
     name = "visits"
     kinds: tuple[str, ...] = ("web.visit",)
 
     def __init__(self, context: Context, histories: Histories, *, every: float = EVERY) -> None:
-        self._context, self._histories, self._every = context, histories, every
+        super().__init__(context, every, "Webの閲覧", "web pages")
+        self._histories = histories
         self._path = context.home / NAME
         self._read = _Read()
-        self._thread: threading.Thread | None = None
-        self._stop = threading.Event()
-        self._status = CollectorStatus("off", "まだ開始していません。", "Not started yet.")
-        self._emit: Emit = lambda event: None
 
-    def start(self, emit: Emit) -> None:
-        """Follow the histories from a thread of its own."""
-        self._emit = emit
-        self._stop.clear()
+    def begin(self) -> None:
+        """How far histories were read before."""
         self._read = self._load()
-        self._thread = threading.Thread(target=self._guard, name="collect-visits", daemon=True)
-        self._thread.start()
 
-    def stop(self) -> None:
-        """End."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-        self._status = CollectorStatus("off", "停止しています。", "Stopped.")
-
-    def status(self) -> CollectorStatus:
+    def look(self) -> CollectorStatus:
         """Running, which history cannot be read, or off by policy."""
-        return self._status
-
-    def _guard(self) -> None:
-        try:
-            while not self._stop.is_set():
-                self._look()
-                self._stop.wait(self._every)
-        except Exception as error:
-            self._status, event = crash(self._context, "Webの閲覧", "web pages", error)
-            self._emit(event)
-
-    def _look(self) -> None:
-        if not read_rules(self._context.rules()).collect.visits.on:
-            self._status = CollectorStatus("off", "ポリシーにより記録しません。", "Off by policy.")
+        if not read_rules(self.context.rules()).collect.visits.on:
             if self._read != _Read():  # switched on again, it begins again
                 self._keep(_Read())
-            return
+            return BY_POLICY
         if not self._read.since:
-            self._keep(_Read(since=self._context.clock.at()))
+            self._keep(_Read(since=self.context.clock.at()))
         profiles = self._histories.profiles()[:_PROFILES]
         unreadable = []
         for profile in profiles:
-            if self._stop.is_set():
-                return
+            if self.ending.is_set():
+                break
             try:
                 self._follow(profile)
             except Unreadable as error:
@@ -145,12 +117,12 @@ class VisitsCollector:
         if gone:
             kept = {key: seen for key, seen in self._read.profiles.items() if key not in gone}
             self._keep(_Read(self._read.since, kept))
-        self._status = _unreadable(unreadable) if unreadable else RUNNING
+        return _unreadable(unreadable) if unreadable else RUNNING
 
     def _follow(self, profile: Profile) -> None:
         seen = self._read.profiles.get(profile.key, Seen(at=self._read.since))
         more = profile.state != seen.state
-        while more and not self._stop.is_set():
+        while more and not self.ending.is_set():
             visits, more = self._histories.read(profile, seen)
             for visit in visits:
                 self._tell(profile, visit)
@@ -160,12 +132,12 @@ class VisitsCollector:
             self._keep(_Read(self._read.since, {**self._read.profiles, profile.key: seen}))
 
     def _tell(self, profile: Profile, visit: Visit) -> None:
-        rules = read_rules(self._context.rules()).collect.visits
+        rules = read_rules(self.context.rules()).collect.visits
         url, host = recorded(visit.url, queries=rules.queries)
         if not url:
             return
         data = {"url": url, "host": host, "title": visit.title[:_LONGEST], "browser": profile.browser}
-        self._emit(self._context.event("web.visit", {**data, "visited": visit.at}, user=profile.user))
+        self.emit(self.context.event("web.visit", {**data, "visited": visit.at}, user=profile.user))
 
     def _keep(self, read: _Read) -> None:
         self._read = read
