@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -22,6 +21,7 @@ from securepc.agent import platform, status
 from securepc.agent.config import BadConfig, NotEnrolled
 from securepc.agent.enrol import AlreadyEnrolled
 from securepc.agent.journal import ChainKeyLost
+from securepc.agent.ready import notify
 from securepc.agent.service import Agent
 from securepc.agent.status import AlreadyRunning
 from securepc.agent.trouble import Trouble
@@ -125,7 +125,7 @@ def run(as_json: bool, home: Path) -> None:
     while not _start(agent, stop):
         if stop.wait(_RETRY_START):
             return
-    _notify("READY=1")
+    notify("READY=1")
     device = agent.config.device.hex()
     if as_json:
         ready = {"device": device, "log": agent.config.log.hex(), "home": str(home), "pid": os.getpid()}
@@ -139,8 +139,8 @@ def run(as_json: bool, home: Path) -> None:
         )
     while not stop.wait(1.0):  # an event's wait alone would not let a signal through on every system
         if agent.is_alive():
-            _notify("WATCHDOG=1")
-    _notify("STOPPING=1")
+            notify("WATCHDOG=1")
+    notify("STOPPING=1")
     if not agent.stop(reasons[0]):
         raise UserError(
             "最後の記録を封印できませんでした。次の起動時に続きから処理します。",
@@ -284,15 +284,3 @@ def _time(at: int | None) -> str:
     if at is None:
         return "-"
     return datetime.fromtimestamp(at / 1e6).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
-
-
-def _notify(message: str) -> None:
-    """Tell systemd, where it started us (sd_notify(3))."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address or (message.startswith("WATCHDOG") and "WATCHDOG_USEC" not in os.environ):
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-        try:
-            channel.sendto(message.encode("ascii"), address.replace("@", "\0", 1))
-        except OSError:
-            return

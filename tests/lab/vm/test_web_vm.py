@@ -36,7 +36,7 @@ def wait_door(pc: Machine, state: str) -> None:
 
 def curl(pc: Machine, url: str, more: str = "") -> str:
     """What a program of an ordinary user gets, or why it gets nothing."""
-    return pc.run(f"curl -4sSk -m 20 {more} {url} 2>&1", user="hanako", check=False).out
+    return pc.run(f"curl -4sSk -m 60 {more} {url} 2>&1", user="hanako", check=False).out
 
 
 def greeting(pc: Machine, server: str) -> str:

@@ -173,7 +173,8 @@ class LinuxResolver:
             "[Unit]\nDescription=Secure PC web filter\nDefaultDependencies=no\nAfter=local-fs.target\n"
             "Before=network-pre.target shutdown.target\nWants=network-pre.target\nConflicts=shutdown.target\n"
             "StartLimitIntervalSec=0\n\n"
-            f"[Service]\nExecStart={' '.join(_quoted(word) for word in self._command())}\n{environment}"
+            "[Service]\nType=notify\nTimeoutStartSec=90\n"  # the network waits until the rules are there
+            f"ExecStart={' '.join(_quoted(word) for word in self._command())}\n{environment}"
             f"Restart=always\nRestartSec=200ms\nOOMScoreAdjust=-800\nUMask=0077\n{_CONFINED}\n"
             "[Install]\nWantedBy=multi-user.target\n"
         ).encode()

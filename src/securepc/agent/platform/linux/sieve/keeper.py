@@ -12,7 +12,7 @@ import socket
 import time
 from pathlib import Path
 
-from securepc.agent import files
+from securepc.agent import files, ready
 from securepc.agent.platform.linux import nft
 from securepc.agent.platform.linux.sieve import DNS_PORT, PAGE_PORT, REFUSE_PORT, TABLE, worker
 
@@ -42,6 +42,7 @@ def run(folder: Path) -> int:
     pages = _both(socket.SOCK_STREAM, PAGE_PORT)
     control = _control(folder)
     _load_rules(folder)
+    ready.notify("READY=1")  # now the network may come up
     children: list[int] = []
     ended = False
 
