@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -32,6 +33,20 @@ pytestmark = pytest.mark.lab
 PYTHON = "/usr/bin/python3"
 SOURCES = Path(__file__).parents[2] / "src"
 PAGE = "<!doctype html><meta charset=utf-8><title>架空のお見積もり</title><iframe src=/inner></iframe>"
+
+
+VISIT = """
+import sys
+from playwright.sync_api import sync_playwright
+
+with sync_playwright() as playwright:  # in a process of its own: one of these a process
+    options = {"executable_path": "/usr/bin/chromium", "args": ["--no-sandbox"]}
+    browser = playwright.chromium.launch_persistent_context(sys.argv[1], **options)
+    page = browser.new_page()
+    page.goto(sys.argv[2])
+    page.wait_for_timeout(1_000)
+    browser.close()
+"""
 
 
 class Site(BaseHTTPRequestHandler):
@@ -69,15 +84,11 @@ def collector(context: Context, gathered: Gathered, rules: Rules, home: Path) ->
 
 
 def test_a_page_in_chromium(site: str, home: Path, gathered: Gathered, collector: VisitsCollector) -> None:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch_persistent_context(
-            str(home / ".config/chromium"), executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
-        browser.new_page().goto(f"{site}/shorui?kyaku=hanako")
-        found = gathered.until(lambda g: g.of("web.visit"), 60)
-        browser.close()
+    page = f"{site}/shorui?kyaku=hanako"
+    subprocess.run(
+        [sys.executable, "-c", VISIT, str(home / ".config/chromium"), page], check=True, timeout=120
+    )
+    found = gathered.until(lambda g: g.of("web.visit"), 60)
     assert [one["url"] for one in found] == [f"{site}/shorui"]
     assert found[0]["browser"] == "chromium"
     assert found[0]["title"] in ("架空のお見積もり", ""), "Chromium may write a title after the visit"
