@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -15,13 +16,14 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from ledger_world import Agency, MemoryKeys
+from ledger_world import Agency, Device, MemoryKeys
 from running_manager import wait_for
 
-from securepc.ledger import charter
+from securepc.ledger import charter, fsck
 from securepc.ledger.chain import Committed
 from securepc.ledger.log import LogReader
 from securepc.ledger.sequencer.cometbft import CometSequencer
+from securepc.ledger.store import StoreError
 from securepc.wire.keys import SigningKey
 from securepc.wire.signed.block import Item
 
@@ -134,6 +136,51 @@ class Testnet:
             for height, root in state_roots(node.store):
                 found.setdefault(height, set()).add(root)
         return found
+
+
+class Load:
+    """Sends batches of one device without a pause, and remembers what was acknowledged."""
+
+    def __init__(self, net: Testnet, number: int = 0) -> None:
+        self.net = net
+        self.sequencer = net.sequencer(number)
+        self.agency = net.agency(self.sequencer)
+        self.device = Device(self.agency)
+        self.sequencer.submit(self.agency.tx(self.device.registration())).result(60)
+        self.acknowledged: list[tuple[int, bytes]] = []
+        self.waiting: Future[Committed] | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            items = [self.device.seal() for _ in range(5)]
+            data = self.agency.tx(*items)
+            while not self._stop.is_set():
+                try:
+                    done = self.sequencer.submit(data).result(90)
+                except StoreError:
+                    continue  # sending the same bytes again is always safe
+                self.acknowledged += zip(done.indexes, (item.leaf for item in items), strict=True)
+                break
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(100)
+        self.sequencer.close()
+
+    def check(self) -> None:
+        """What was acknowledged stands at its place, in every store; and all stores agree at every height."""
+        assert self.acknowledged
+        last = max(index for index, _ in self.acknowledged)
+        for node in self.net.nodes:
+            reader = node.reader()
+            eventually(lambda reader=reader: reader.size(self.agency.log) > last)
+            for index, leaf in self.acknowledged:
+                assert reader.leaf(self.agency.log, index) == leaf
+            assert fsck.check(node.store).findings == []
+        assert all(len(found) == 1 for found in self.net.roots().values())
 
 
 def state_roots(path: Path) -> list[tuple[int, bytes]]:
