@@ -1,6 +1,8 @@
 from collections.abc import Iterable as _Iterable
 from collections.abc import Mapping as _Mapping
 from typing import ClassVar as _ClassVar
+from typing import Optional as _Optional
+from typing import Union as _Union
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -243,22 +245,28 @@ class ApplySnapshotChunk(_message.Message):
     def __init__(self, index: int | None = ..., chunk: bytes | None = ..., sender: str | None = ...) -> None: ...
 
 class ApplySnapshotChunkAnswer(_message.Message):
-    __slots__ = ("result",)
+    __slots__ = ("refetch_chunks", "reject_senders", "result")
     RESULT_FIELD_NUMBER: _ClassVar[int]
+    REFETCH_CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    REJECT_SENDERS_FIELD_NUMBER: _ClassVar[int]
     result: int
-    def __init__(self, result: int | None = ...) -> None: ...
+    refetch_chunks: _containers.RepeatedScalarFieldContainer[int]
+    reject_senders: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, result: int | None = ..., refetch_chunks: _Iterable[int] | None = ..., reject_senders: _Iterable[str] | None = ...) -> None: ...
 
 class PrepareProposal(_message.Message):
-    __slots__ = ("height", "max_tx_bytes", "time", "txs")
+    __slots__ = ("height", "max_tx_bytes", "next_validators_hash", "time", "txs")
     MAX_TX_BYTES_FIELD_NUMBER: _ClassVar[int]
     TXS_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
+    NEXT_VALIDATORS_HASH_FIELD_NUMBER: _ClassVar[int]
     max_tx_bytes: int
     txs: _containers.RepeatedScalarFieldContainer[bytes]
     height: int
     time: Timestamp
-    def __init__(self, max_tx_bytes: int | None = ..., txs: _Iterable[bytes] | None = ..., height: int | None = ..., time: Timestamp | _Mapping | None = ...) -> None: ...
+    next_validators_hash: bytes
+    def __init__(self, max_tx_bytes: int | None = ..., txs: _Iterable[bytes] | None = ..., height: int | None = ..., time: Timestamp | _Mapping | None = ..., next_validators_hash: bytes | None = ...) -> None: ...
 
 class Transactions(_message.Message):
     __slots__ = ("txs",)
@@ -267,16 +275,18 @@ class Transactions(_message.Message):
     def __init__(self, txs: _Iterable[bytes] | None = ...) -> None: ...
 
 class ProcessProposal(_message.Message):
-    __slots__ = ("hash", "height", "time", "txs")
+    __slots__ = ("hash", "height", "next_validators_hash", "time", "txs")
     TXS_FIELD_NUMBER: _ClassVar[int]
     HASH_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
+    NEXT_VALIDATORS_HASH_FIELD_NUMBER: _ClassVar[int]
     txs: _containers.RepeatedScalarFieldContainer[bytes]
     hash: bytes
     height: int
     time: Timestamp
-    def __init__(self, txs: _Iterable[bytes] | None = ..., hash: bytes | None = ..., height: int | None = ..., time: Timestamp | _Mapping | None = ...) -> None: ...
+    next_validators_hash: bytes
+    def __init__(self, txs: _Iterable[bytes] | None = ..., hash: bytes | None = ..., height: int | None = ..., time: Timestamp | _Mapping | None = ..., next_validators_hash: bytes | None = ...) -> None: ...
 
 class Verdict(_message.Message):
     __slots__ = ("status",)
@@ -295,21 +305,39 @@ class VerifyVoteExtension(_message.Message):
     def __init__(self, hash: bytes | None = ..., height: int | None = ..., vote_extension: bytes | None = ...) -> None: ...
 
 class FinalizeBlock(_message.Message):
-    __slots__ = ("hash", "height", "time", "txs")
+    __slots__ = ("hash", "height", "next_validators_hash", "time", "txs")
     TXS_FIELD_NUMBER: _ClassVar[int]
     HASH_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
+    NEXT_VALIDATORS_HASH_FIELD_NUMBER: _ClassVar[int]
     txs: _containers.RepeatedScalarFieldContainer[bytes]
     hash: bytes
     height: int
     time: Timestamp
-    def __init__(self, txs: _Iterable[bytes] | None = ..., hash: bytes | None = ..., height: int | None = ..., time: Timestamp | _Mapping | None = ...) -> None: ...
+    next_validators_hash: bytes
+    def __init__(self, txs: _Iterable[bytes] | None = ..., hash: bytes | None = ..., height: int | None = ..., time: Timestamp | _Mapping | None = ..., next_validators_hash: bytes | None = ...) -> None: ...
 
 class FinalizeBlockAnswer(_message.Message):
-    __slots__ = ("app_hash", "tx_results")
+    __slots__ = ("app_hash", "tx_results", "validator_updates")
     TX_RESULTS_FIELD_NUMBER: _ClassVar[int]
+    VALIDATOR_UPDATES_FIELD_NUMBER: _ClassVar[int]
     APP_HASH_FIELD_NUMBER: _ClassVar[int]
     tx_results: _containers.RepeatedCompositeFieldContainer[TxResult]
+    validator_updates: _containers.RepeatedCompositeFieldContainer[ValidatorUpdate]
     app_hash: bytes
-    def __init__(self, tx_results: _Iterable[TxResult | _Mapping] | None = ..., app_hash: bytes | None = ...) -> None: ...
+    def __init__(self, tx_results: _Iterable[TxResult | _Mapping] | None = ..., validator_updates: _Iterable[ValidatorUpdate | _Mapping] | None = ..., app_hash: bytes | None = ...) -> None: ...
+
+class ValidatorUpdate(_message.Message):
+    __slots__ = ("power", "pub_key")
+    PUB_KEY_FIELD_NUMBER: _ClassVar[int]
+    POWER_FIELD_NUMBER: _ClassVar[int]
+    pub_key: PublicKey
+    power: int
+    def __init__(self, pub_key: PublicKey | _Mapping | None = ..., power: int | None = ...) -> None: ...
+
+class PublicKey(_message.Message):
+    __slots__ = ("ed25519",)
+    ED25519_FIELD_NUMBER: _ClassVar[int]
+    ed25519: bytes
+    def __init__(self, ed25519: bytes | None = ...) -> None: ...
