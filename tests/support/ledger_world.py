@@ -100,13 +100,15 @@ class Agency:
         return leaf.frame(kind, body, (signer or self.keys.registrar).sign)
 
     def genesis(self) -> bytes:
+        return self.opening(None)
+
+    def opening(
+        self, follows: dict[str, object] | None, *, signer: SigningKey | None = None, **changes: str
+    ) -> bytes:
+        """A `log` leaf: the first one, or one that opens another tree after a restore."""
         keys = self.keys
-        return self.document(
-            "log",
-            registrar=b64encode(keys.registrar.public),
-            intake=b64encode(keys.intake.public),
-            follows=None,
-        )
+        own = {"registrar": b64encode(keys.registrar.public), "intake": b64encode(keys.intake.public)}
+        return self.document("log", signer=signer, **{**own, **changes}, follows=follows)
 
     def key_document(
         self, kind: str, device: bytes, key: SigningKey, *, signer: SigningKey | None = None

@@ -66,6 +66,7 @@ class TinyLog:
         self.block_key = signing_key(name, "block")
         self.log_key = signing_key(name, "log")
         self.registrar = signing_key(name, "registrar")
+        self.tree = ""
         self.leaves: list[bytes] = []
         self.registrar_leaves = [0]
         self.device_leaves: dict[bytes, list[int]] = {}
@@ -87,6 +88,15 @@ class TinyLog:
     def document(self, kind: str, fields: dict[str, Any], key: SigningKey) -> int:
         body = documents.encode(kind, {"log": self.log.hex(), "at": self.clock, **fields})
         return self.add(leaves.frame(kind, body, key.sign))
+
+    def restored(self, follows: object = None, signer: SigningKey | None = None) -> int:
+        """The leaf with which a restored log goes on as another tree."""
+        seen = {"log": self.log.hex(), "size": len(self.leaves) + 9, "root": b64encode(bytes(32))}
+        fields = {"registrar": b64encode(self.registrar.public), "intake": b64encode(bytes(32))}
+        index = self.document("log", {**fields, "follows": follows or seen}, signer or self.registrar)
+        self.registrar_leaves.append(index)
+        self.tree = checkpoints.tree_name(headers.message_hash(self.leaves[index]))
+        return index
 
     def new_registrar(self) -> int:
         key = signing_key(self.name, "registrar", len(self.leaves))
@@ -224,7 +234,7 @@ class TinyLog:
 
     @property
     def origin(self) -> str:
-        return checkpoints.origin_of(self.log)
+        return checkpoints.origin_of(self.log, self.tree)
 
     @property
     def vkey(self) -> VerifierKey:

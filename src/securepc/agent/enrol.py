@@ -29,7 +29,7 @@ from securepc.agent.platform.base import Machine
 from securepc.agent.session import read_frame, read_object
 from securepc.agent.state import State
 from securepc.agent.trouble import Trouble, garbled
-from securepc.ledger import checkpoint, note
+from securepc.ledger import note
 from securepc.ledger.note import NoteError
 from securepc.wire import enrolment, keys, notice
 from securepc.wire.codes import key_of
@@ -183,7 +183,7 @@ def _accept(
     registration = _registration(value, key)
     try:
         log_key = note.parse_key(value["log_key"])
-        if log_key.name != checkpoint.origin_of(token.log):
+        if log_key.name.partition("/")[2].partition("/")[0] != token.log.hex():
             raise NoteError("the key of another log")
         half = keys.BoxKey(bytes.fromhex(asking.agreement))
         k0 = keys.first_mac_key(half.agree(b64decode(value["agreement"], 32)), token.log, _device(asking))

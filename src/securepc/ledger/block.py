@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from securepc.ledger import checkpoint, merkle
+from securepc.ledger import merkle
 from securepc.ledger.checkpoint import Checkpoint
 from securepc.ledger.state import LogState, State
 from securepc.wire.signed import block as blocks
@@ -91,4 +91,4 @@ def build(
 
 def sign_checkpoint(log: LogState, root: bytes, sign: Callable[[bytes], bytes]) -> bytes:
     """The signature of the note of a log's checkpoint."""
-    return sign(Checkpoint(checkpoint.origin_of(log.log), log.size, root).text.encode("utf-8"))
+    return sign(Checkpoint(log.origin, log.size, root).text.encode("utf-8"))

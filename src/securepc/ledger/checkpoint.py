@@ -30,9 +30,15 @@ class Checkpoint(NamedTuple):
         return "".join(line + "\n" for line in lines)
 
 
-def origin_of(log: bytes) -> str:
-    """The origin of one of our logs, from its 16-byte handle."""
-    return f"securepc/{log.hex()}"
+def origin_of(log: bytes, tree: str = "") -> str:
+    """The origin of one of our logs, from its 16-byte handle. A log that was restored from a backup grows
+    another tree than before, which has a name of its own: `tree_name`."""
+    return f"securepc/{log.hex()}/{tree}" if tree else f"securepc/{log.hex()}"
+
+
+def tree_name(opening: bytes) -> str:
+    """The name of the tree that a second `log` leaf opens, from the hash of the leaf's message."""
+    return opening[:8].hex()
 
 
 def parse(text: str) -> Checkpoint:

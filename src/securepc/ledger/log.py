@@ -20,6 +20,7 @@ from securepc.ledger.genesis import Genesis
 from securepc.ledger.note import VerifierKey
 from securepc.ledger.snapshot import Snapshot, take
 from securepc.ledger.state import DeviceRecord, records
+from securepc.ledger.state.records import TreeRecord
 from securepc.ledger.store import StoreError, is_batch, queries, retired, schema, tiles
 from securepc.ledger.store.queries import LogRow, Run
 from securepc.ledger.votes.store import VoteStore, path_beside
@@ -87,7 +88,23 @@ class LogReader:
 
     def key(self, log: bytes) -> VerifierKey:
         """The C2SP verifier key of a log's checkpoints."""
-        return _verifier(queries.log(self._db, log))
+        with self._moment() as db:
+            return _verifier(db, queries.log(db, log), None)
+
+    def keys(self, log: bytes) -> list[VerifierKey]:
+        """The verifier keys of all its checkpoints, newest first: keys change, and so do origins."""
+        with self._moment() as db:
+            row = queries.log(db, log)
+            signed = [*retired.keys_of(db, row), (row.key, row.size)]
+            return [_verifier(db, row._replace(key=key), size) for key, size in reversed(signed)]
+
+    def trees(self, log: bytes) -> list[TreeRecord]:
+        """The trees that a log went on as after it was restored from a backup, oldest first; mostly none."""
+        return queries.trees(self._db, self._no(log))
+
+    def origins(self, log: bytes) -> list[str]:
+        """The origins that its checkpoints had, oldest first; the last is that of now."""
+        return [checkpoint.origin_of(log)] + [checkpoint.origin_of(log, one.name) for one in self.trees(log)]
 
     def checkpoint(self, log: bytes) -> bytes:
         """The signed note of a log's latest checkpoint."""
@@ -334,8 +351,8 @@ class _ReadTransaction:
             self._db.execute("ROLLBACK")
 
 
-def _verifier(row: LogRow) -> VerifierKey:
-    return VerifierKey(checkpoint.origin_of(row.log), note.ED25519, row.key)
+def _verifier(db: sqlite3.Connection, row: LogRow, size: int | None) -> VerifierKey:
+    return VerifierKey(queries.origin(db, row, size), note.ED25519, row.key)
 
 
 def _note(
@@ -356,7 +373,7 @@ def _note(
             raise KeyError(size)  # this store's checkpoints are signed by whoever keeps the log
         return sign(row.log, message)
 
-    text = Checkpoint(checkpoint.origin_of(row.log), size, root)
     if any(signature):
         row = row._replace(key=retired.key_at(db, row, size))
-    return checkpoint.sign(text, _verifier(row), signed).encode("utf-8")
+    key = _verifier(db, row, size)
+    return checkpoint.sign(Checkpoint(key.name, size, root), key, signed).encode("utf-8")

@@ -119,13 +119,14 @@ def _first_leaf(log: bytes, keys: LogKeys) -> bytes:
 
 def publish_trust(manager: Manager) -> None:
     """Step 3: genesis.json, and policy: a C2SP tlog-policy of every agency's log, under the keys it has
-    and had, and the witnesses."""
+    and had, also of before it was restored, and the witnesses."""
     trust = manager.home.trust
     write_private(trust / "genesis.json", manager.log.genesis().encode(), 0o644)
     lines = []
     for log in manager.devices.agencies():
-        known = [manager.keys.verifier_key(log), *manager.keys.retired_verifier_keys(log)]
-        lines += [f"log {key}\n" for key in known]
+        coming = manager.keys.verifier_key(log, manager.log.origins(log)[-1])
+        before = [key for key in manager.log.keys(log) if key.public != coming.public]
+        lines += [f"log {key}\n" for key in [coming, *before]]
     settings = manager.config.witnesses
     lines += [f"witness {one.name} {one.key} {one.url}\n" for one in settings.servers]
     if settings.quorum:

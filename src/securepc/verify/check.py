@@ -130,8 +130,11 @@ class _Check:
         # (5): who registers devices
         self._step = 5
         registrars = Registrars(content.registrars, tree, self._verify)
+        origin = checkpoints.origin_of(content.log, registrars.tree)
+        if checkpoint.origin != origin:
+            raise NotValid("other-log", "checkpoint.txt", found=checkpoint.origin, expected=origin)
         if registrars.follows:
-            self._remarks.append(("follows", {"log": registrars.follows}))
+            self._remarks.append(("follows", registrars.follows))
 
         # (6): the devices and their keys
         self._step = 6
@@ -163,7 +166,10 @@ class _Check:
         where = "checkpoint.txt"
         with _malformed_in(where):
             checkpoint = checkpoints.parse(note.parse(data).text)
+        # (5) sees whether the log really has a tree of that name.
         expected = checkpoints.origin_of(log)
+        if checkpoint.origin.startswith(expected + "/"):
+            expected = checkpoints.origin_of(log, checkpoint.origin.removeprefix(expected + "/"))
         if checkpoint.origin != expected:
             raise NotValid("other-log", where, found=checkpoint.origin, expected=expected)
         keys = [key for key in self._trust.policy.logs if key.name == expected]

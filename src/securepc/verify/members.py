@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from securepc.ledger import merkle
+from securepc.ledger import checkpoint, merkle
 from securepc.verify.verdict import NotValid
 from securepc.wire.signed import batch as headers
 from securepc.wire.signed import canonical, documents
@@ -120,21 +120,34 @@ class Registrars:
     def __init__(self, places: tuple[Proven, ...], tree: Tree, check: CheckSignature) -> None:
         where = "evidence.json: registrars"
         self._since: list[tuple[int, bytes]] = []
-        self.follows: str | None = None
+        self.tree = ""
+        """The name of the tree that grew after a restore; empty where the log was never restored."""
+        self.follows: dict[str, object] | None = None
         if not places or places[0].leaf_index != 0:
             raise NotValid("no-first-leaf", where)
         for place in places:
-            leaf = read_signed(place, ("registrar",) if self._since else ("log",), tree, where)
+            leaf = read_signed(place, ("registrar", "log") if self._since else ("log",), tree, where)
             if not self._since:
                 key = b64decode(leaf.fields["registrar"], 32)
                 leaf.require_signature(key, check)
-                follows = leaf.fields["follows"]
-                self.follows = follows["log"] if follows else None
+            elif leaf.leaf_index <= self._since[-1][0]:
+                raise NotValid("order", leaf.where)
+            elif leaf.parts.kind == "log":
+                key = self.at(leaf.leaf_index)
+                self._restored(leaf, key, tree, check)
             else:
                 key = b64decode(leaf.fields["key"], 32)
                 leaf.require_signature(self.at(leaf.leaf_index), check)
                 leaf.require_proof(tree.log, NOBODY, check)
             self._since.append((leaf.leaf_index, key))
+
+    def _restored(self, leaf: Signed, key: bytes, tree: Tree, check: CheckSignature) -> None:
+        leaf.require_signature(key, check)
+        follows = leaf.fields["follows"]
+        if follows is None or follows["log"] != tree.log.hex():
+            raise NotValid("malformed", leaf.where, detail="it does not say what it follows")
+        self.tree = checkpoint.tree_name(headers.message_hash(leaf.place.leaf))
+        self.follows = {"size": follows["size"], "kept": leaf.leaf_index}
 
     def at(self, index: int) -> bytes:
         """The key that had to sign leaf `index`."""

@@ -252,8 +252,8 @@ NOT_CHECKED: dict[str, Sentence] = {
 
 REMARKS: dict[str, Sentence] = {
     "follows": (
-        "このログはログ {log} の続きです。",
-        "This log continues the log {log}.",
+        "このログは復元されたものです。リーフ {kept} からは、{size} 件あった復元前とは別の木です。",
+        "This log was restored: from leaf {kept} on it is another tree than the one of {size} leaves before.",
     ),
     "forked": (
         "PC {device} の記録が二つに分かれたことが、リーフ {index} に記録されています。",

@@ -21,6 +21,41 @@ from securepc.ledger.store.errors import ClockLeap
 from securepc.wire import keys
 from securepc.wire.signed import block as blocks
 from securepc.wire.signed import leaf as leaves
+from securepc.wire.signed.documents import b64encode
+
+
+def test_a_restored_log_has_checkpoints_of_both_its_trees(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    agency = Agency(world.keys)
+    sequencer = SoloSequencer(world.store, world.keys, interval=0.01)
+    device = Device(agency)
+    for item in (agency.genesis(), device.registration(), device.seal()):
+        sequencer.submit(agency.tx(item)).result(10)
+    seen = {"log": agency.log.hex(), "size": 9, "root": b64encode(bytes(32))}
+    before, name = world.keys.log_key(agency.log).public, f"{agency.log.hex()}/checkpoint"
+    world.keys.stage([name])
+    world.keys.promote([name])
+    sequencer.submit(agency.tx(agency.opening(seen))).result(10)
+    sequencer.submit(agency.tx(device.seal())).result(10)
+    sequencer.close()
+    reader = world.reader
+    first, second = reader.origins(agency.log)
+    assert [first, second] == [f"securepc/{agency.log.hex()}", reader.key(agency.log).name]
+    assert second == f"{first}/{reader.trees(agency.log)[0].name}"
+    for size in reader.sizes(agency.log):
+        key = reader.key(agency.log)
+        if size <= 3:
+            key = key._replace(name=first, public=before)
+        note = reader.checkpoint_at(agency.log, size)
+        assert checkpoint.verify(note, key, keys.verify).size == size
+    assert fsck.check(world.path).sound
+    # It is there again after a restart, and so is what was there before.
+    again = SoloSequencer(world.reopen(), world.keys, interval=0.01)
+    again.submit(agency.tx(device.seal())).result(10)
+    again.close()
+    assert [key.name for key in reader.keys(agency.log)] == [second, first]
+    assert fsck.check(world.path).sound
+    world.reader.close()
 
 
 def test_what_is_submitted_is_read_back_and_proven(tmp_path: Path) -> None:

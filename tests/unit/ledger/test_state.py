@@ -9,6 +9,7 @@ from ledger_ground import Ground, microseconds
 from ledger_world import START, Agency, Device, MemoryKeys
 
 from securepc.ledger import merkle
+from securepc.ledger.checkpoint import tree_name
 from securepc.ledger.state import (
     ContractRecord,
     DeviceRecord,
@@ -18,6 +19,7 @@ from securepc.ledger.state import (
     MonthRecord,
     RedactionRecord,
     State,
+    TreeRecord,
     records,
     retention,
 )
@@ -52,6 +54,36 @@ def test_a_log_begins_with_its_own_leaf(ground: Ground) -> None:
     log = ground.state.log(other.log)
     assert log is not None
     assert log.head == LogRecord(other.keys.registrar.public, other.keys.intake.public, 0)
+
+
+def test_a_restored_log_goes_on_as_another_tree(ground: Ground) -> None:
+    agency, device = ground.agency, ground.device()
+    ground.apply(device.seal())
+    log = ground.state.log(agency.log)
+    assert log is not None
+    assert log.origin == f"securepc/{agency.log.hex()}"
+    seen = {"log": agency.log.hex(), "size": 40, "root": b64encode(bytes(32))}
+    ground.refuse("known-log", agency.opening(None))
+    ground.refuse("signature", agency.opening(seen, signer=STRANGER))
+    ground.refuse("follows", agency.opening({**seen, "log": bytes(16).hex()}))
+    ground.refuse("follows", agency.opening({**seen, "size": 0}))
+    ground.refuse("follows", agency.opening(seen, intake=b64encode(bytes(32))))
+    opening = agency.opening(seen)
+    assert ground.apply(opening) == [log.size]
+    after = ground.state.log(agency.log)
+    assert after is not None
+    assert list(after.registry.all(TreeRecord)) == [
+        TreeRecord(log.size, tree_name(headers.message_hash(opening)), 40, bytes(32))
+    ]
+    assert after.origin == f"securepc/{agency.log.hex()}/{headers.message_hash(opening)[:8].hex()}"
+    assert after.head == log.head
+    # Whoever registered before goes on, and a PC that was off may show a smaller tree later.
+    ground.apply(device.seal())
+    ground.apply(agency.opening({**seen, "size": 2}))
+    last = ground.state.log(agency.log)
+    assert last is not None
+    assert [tree.size for tree in last.registry.all(TreeRecord)] == [40, 2]
+    assert last.origin.endswith(list(last.registry.all(TreeRecord))[1].name)
 
 
 def test_a_registrar_hands_over_to_a_key_that_asked(ground: Ground) -> None:

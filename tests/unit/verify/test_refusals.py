@@ -297,3 +297,45 @@ def test_large_log() -> None:
     assert links == {"device": device.hex(), "batches": 8}
     assert verdict.checkpoint.root == merkle.root([merkle.leaf_hash(leaf) for leaf in tiny.leaves])
     assert len(tiny.judge(tiny.range(device, 5, 100)).entries) == 96
+
+
+def test_a_restored_log_says_what_it_follows(tiny: TinyLog) -> None:
+    device, before = simple(tiny)
+    kept, trust = tiny.evidence({before: None}), tiny.trust()
+    tiny.restored()
+    tiny.log_key = signing_key("tree")  # a policy names each key once, so each tree has its own
+    after = tiny.seal(device, tiny.events(device, 2))
+    verdict = tiny.judge(tiny.evidence({before: None, after: None}))
+    assert verdict.checkpoint.origin == f"securepc/{tiny.log.hex()}/{tiny.tree}"
+    assert verdict.remarks == (("follows", {"size": 12, "kept": 3}),)
+    # What was handed out before verifies as it did, also with what an auditor is given now.
+    assert tiny.judge(kept, trust).remarks == ()
+    both = f"log {trust.policy.logs[0]}\nquorum none\n"
+    assert tiny.judge(kept, tiny.trust(extra=both)).remarks == ()
+    # Who only knows the log of before is not led to believe in the other one.
+    with pytest.raises(NotValid) as wrong:
+        tiny.judge(tiny.evidence({after: None}), trust)
+    assert wrong.value.code == "unknown-log"
+
+
+def test_a_tree_that_the_log_does_not_have(tiny: TinyLog) -> None:
+    device, index = simple(tiny)
+    tiny.tree = "0123456789abcdef"
+    assert code(tiny, tiny.evidence({index: None})) == ("other-log", 5)
+    tiny.restored()
+    index = tiny.seal(device, tiny.events(device, 2))
+    contents = tiny.evidence({index: None})
+    contents.content = contents.content._replace(registrars=contents.content.registrars[:1])
+    assert code(tiny, contents) == ("other-log", 5)
+
+
+def test_a_restored_log_that_another_key_opens_or_that_follows_another(tiny: TinyLog) -> None:
+    device, _ = simple(tiny)
+    tiny.restored(signer=signing_key("stranger"))
+    index = tiny.seal(device, tiny.events(device, 2))
+    assert code(tiny, tiny.evidence({index: None})) == ("signature", 5)
+    tiny = TinyLog()
+    device, _ = simple(tiny)
+    tiny.restored({"log": bytes(16).hex(), "size": 5, "root": b64encode(bytes(32))})
+    index = tiny.seal(device, tiny.events(device, 2))
+    assert code(tiny, tiny.evidence({index: None})) == ("malformed", 5)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 
-from securepc.ledger import checkpoint
 from securepc.ledger.checkpoint import Checkpoint
 from securepc.ledger.fsck.report import Report
 from securepc.ledger.genesis import Genesis
@@ -75,7 +74,7 @@ class Contents:
             self._report.checkpoints += 1
             self._report.expect(found[0], height, where, "checkpoint", "height")
             self._report.expect(found[1], shift, where, "checkpoint", "shift")
-            text = Checkpoint(checkpoint.origin_of(log.log), log.size, log.frontier.root()).text
+            text = Checkpoint(log.origin, log.size, log.frontier.root()).text
             if not isinstance(found[2], bytes) or not self._signed(
                 height, retired.key_at(self._db, row, log.size), text, found[2]
             ):
@@ -122,7 +121,7 @@ class Contents:
             self._report.expect(found.get((kind, name)), data, where, "record", f"{kind} {name}".rstrip())
         if self._log_keys is not None:
             given = self._log_keys.get(log.log, ())
-            for key in (row.key, *retired.keys_of(self._db, row)):
+            for key in (row.key, *(key for key, _ in retired.keys_of(self._db, row))):
                 self._report.expect(key in given, True, where, "log-key")
 
     def _grow(self, log: LogState, no: int) -> None:

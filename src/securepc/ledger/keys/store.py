@@ -180,14 +180,10 @@ class KeyStore(BatchKeys, OwnerKeys, StagedKeys):
             db.execute(sql, (BACKUP, made))
         return self._key(BACKUP, bytes)
 
-    def verifier_key(self, log: bytes) -> VerifierKey:
-        """The C2SP verifier key of a log's checkpoints; KeyError where there is none."""
-        return VerifierKey(checkpoint.origin_of(log), note.ED25519, self.log_key(log).public)
-
-    def retired_verifier_keys(self, log: bytes) -> list[VerifierKey]:
-        """The verifier keys that a log had before, newest first."""
-        before = self._generations(f"{log.hex()}/checkpoint", SigningKey)[1:]
-        return [VerifierKey(checkpoint.origin_of(log), note.ED25519, key.public) for key in before]
+    def verifier_key(self, log: bytes, origin: str = "") -> VerifierKey:
+        """The C2SP verifier key of a log's checkpoints, under the origin that they have, where it is not the
+        first that the log had; KeyError where there is none."""
+        return VerifierKey(origin or checkpoint.origin_of(log), note.ED25519, self.log_key(log).public)
 
     def wrap(self, secret: bytes, context: bytes) -> bytes:
         """Encrypt a small secret for storage elsewhere; `context` says what it is and is authenticated."""

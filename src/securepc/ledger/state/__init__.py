@@ -15,6 +15,7 @@ from securepc.ledger.state.records import (
     MonthRecord,
     Record,
     RedactionRecord,
+    TreeRecord,
 )
 from securepc.ledger.state.refused import Expected, Refused
 from securepc.ledger.state.registry import Registry
@@ -35,4 +36,5 @@ __all__ = [
     "Refused",
     "Registry",
     "State",
+    "TreeRecord",
 ]

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Protocol
 
-from securepc.ledger import merkle
+from securepc.ledger import checkpoint, merkle
 from securepc.ledger.merkle import Frontier
-from securepc.ledger.state.records import LogRecord, MonthRecord
+from securepc.ledger.state.records import LogRecord, MonthRecord, TreeRecord
 from securepc.ledger.state.registry import Registry
 from securepc.wire.signed import canonical
 from securepc.wire.signed.documents import b64encode
@@ -54,6 +54,12 @@ class LogState:
         record = self.registry.get(LogRecord)
         assert record is not None, "a log starts with its own record"
         return record
+
+    @property
+    def origin(self) -> str:
+        """The origin of its checkpoints."""
+        trees = list(self.registry.all(TreeRecord))
+        return checkpoint.origin_of(self.log, trees[-1].name if trees else "")
 
     def copy(self) -> LogState:
         """An independent copy, for trying transactions."""

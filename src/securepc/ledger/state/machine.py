@@ -103,11 +103,15 @@ class State:
         parts, document = rules.read(leaf, transaction.log)
         log = self._logs.get(transaction.log)
         if parts.kind == "log":
-            if log is not None:
+            if log is None:
+                log = LogState(transaction.log, Frontier(), Registry())
+                rules.open_log(Case(log, leaf, parts, document, time, self._history))
+                self._logs[log.log] = self._own[log.log] = log
+            elif document["follows"] is None:
                 raise Refused("known-log", transaction.log.hex())
-            log = LogState(transaction.log, Frontier(), Registry())
-            rules.open_log(Case(log, leaf, parts, document, time, self._history))
-            self._logs[log.log] = self._own[log.log] = log
+            else:
+                log = self._writable(log)
+                rules.open_tree(Case(log, leaf, parts, document, time, self._history))
         else:
             if log is None:
                 raise Refused("unknown-log", transaction.log.hex())

@@ -217,7 +217,39 @@ class RedactionRecord:
         return cls(value["batch"], value["sequence"], value["leaf"])
 
 
-Record = LogRecord | DeviceRecord | KeyRecord | ContractRecord | HoldRecord | MonthRecord | RedactionRecord
+@dataclass(frozen=True, slots=True)
+class TreeRecord:
+    """The log was restored from a backup: from the leaf `leaf` on it grows another tree, called `name`, than
+    the one of `size` leaves with this root that was seen before."""
+
+    TYPE: ClassVar[str] = "tree"
+    leaf: int
+    name: str
+    size: int
+    root: bytes
+
+    @property
+    def id(self) -> str:
+        return f"{self.leaf:016d}"
+
+    def fields(self) -> dict[str, Any]:
+        return {"leaf": self.leaf, "name": self.name, "root": b64encode(self.root), "size": self.size}
+
+    @classmethod
+    def read(cls, value: dict[str, Any]) -> TreeRecord:
+        return cls(value["leaf"], value["name"], value["size"], b64decode(value["root"], 32))
+
+
+Record = (
+    LogRecord
+    | DeviceRecord
+    | KeyRecord
+    | ContractRecord
+    | HoldRecord
+    | MonthRecord
+    | RedactionRecord
+    | TreeRecord
+)
 _TYPES: dict[str, type[Record]] = {
     kind.TYPE: kind
     for kind in (
@@ -228,6 +260,7 @@ _TYPES: dict[str, type[Record]] = {
         HoldRecord,
         MonthRecord,
         RedactionRecord,
+        TreeRecord,
     )
 }
 

@@ -37,6 +37,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "判定の範囲が前回の続きではありません。",
         "The verdict does not continue where the last one ended.",
     ),
+    "follows": (
+        "復元したログの引き継ぎ元が正しくありません。",
+        "What the restored log says it follows is not acceptable.",
+    ),
     "contract": ("契約期間が正しくありません。", "The contract's dates are not acceptable."),
     "hold": ("保全の指定が正しくありません。", "The hold is not acceptable."),
     "too-early": ("保存期間がまだ終わっていません。", "The retention period is not over yet."),

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from securepc.ledger.checkpoint import tree_name
 from securepc.ledger.state import batches, retention
 from securepc.ledger.state.logs import History, LogState
 from securepc.ledger.state.records import (
@@ -20,6 +21,7 @@ from securepc.ledger.state.records import (
     LogRecord,
     MonthRecord,
     RedactionRecord,
+    TreeRecord,
     key_id,
     redaction_id,
 )
@@ -86,6 +88,23 @@ def open_log(case: Case) -> None:
     registrar = b64decode(case.document["registrar"], 32)
     case.signed_by(registrar)
     case.log.registry.put(LogRecord(registrar, b64decode(case.document["intake"], 32), 0))
+
+
+def open_tree(case: Case) -> None:
+    """`log` once more: the log was restored from a backup, and goes on as another tree than the one that was
+    seen before (`follows`). Nothing else of it changes.
+
+    What was seen may be smaller than the log: a PC that was off shows it when others go on already.
+    """
+    head, follows = case.log.head, case.document["follows"]
+    case.signed_by(head.registrar)
+    same = (b64decode(case.document["registrar"], 32), b64decode(case.document["intake"], 32))
+    if same != (head.registrar, head.intake):
+        raise Refused("follows", "it changes the log's keys")
+    if follows["log"] != case.log.log.hex() or not follows["size"]:
+        raise Refused("follows", f"{follows['size']} leaves of log {follows['log']}")
+    name = tree_name(headers.message_hash(case.leaf))
+    case.log.registry.put(TreeRecord(case.log.size, name, follows["size"], b64decode(follows["root"], 32)))
 
 
 def _registrar(case: Case) -> None:

@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from securepc.ledger import checkpoint
+from securepc.ledger.state.records import TreeRecord, decode
 from securepc.wire.signed import block as blocks
 from securepc.wire.signed import leaf as leaves
 
@@ -177,6 +179,19 @@ def record(db: sqlite3.Connection, no: int, kind: str, identity: str) -> bytes |
     sql = "SELECT record FROM records WHERE log = ? AND type = ? AND id = ?"
     row = db.execute(sql, (no, kind, identity)).fetchone()
     return row[0] if row else None
+
+
+def trees(db: sqlite3.Connection, no: int) -> list[TreeRecord]:
+    """The trees that a log went on as after it was restored, oldest first."""
+    rows = db.execute("SELECT record FROM records WHERE log = ? AND type = 'tree' ORDER BY id", (no,))
+    found = [decode(data) for (data,) in rows]
+    return [tree for tree in found if isinstance(tree, TreeRecord)]
+
+
+def origin(db: sqlite3.Connection, row: LogRow, size: int | None = None) -> str:
+    """The origin of a log's checkpoints of this size, or of those to come."""
+    names = [tree.name for tree in trees(db, row.no) if size is None or size > tree.leaf]
+    return checkpoint.origin_of(row.log, names[-1] if names else "")
 
 
 def tile(db: sqlite3.Connection, no: int, level: int, n: int) -> bytes:

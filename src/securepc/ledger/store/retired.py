@@ -41,9 +41,9 @@ def key_at(db: sqlite3.Connection, row: LogRow, size: int) -> bytes:
     return row.key
 
 
-def keys_of(db: sqlite3.Connection, row: LogRow) -> list[bytes]:
-    """The keys that a log had before, oldest first."""
-    return [b64decode(one["key"], 32) for one in _of(db, row)]
+def keys_of(db: sqlite3.Connection, row: LogRow) -> list[tuple[bytes, int]]:
+    """The keys that a log had before, oldest first, each with the size of the last checkpoint it signed."""
+    return [(b64decode(one["key"], 32), one["size"]) for one in _of(db, row)]
 
 
 def _of(db: sqlite3.Connection, row: LogRow) -> list[dict[str, Any]]:

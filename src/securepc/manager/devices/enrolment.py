@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from securepc.ledger.note import VerifierKey
 from securepc.ledger.sequencer import Committed
 from securepc.ledger.state import Refused
 from securepc.manager import clock
@@ -178,7 +179,7 @@ class Enrolments:
             "device": row.device.hex(),
             "at": now,
             "register": b64encode(row.register),
-            "log_key": str(store.verifier_key(row.log)),
+            "log_key": str(self._log_key(row.log)),
             "commands": b64encode(log.commands.public),
             "intake": b64encode(log.intake.public),
             "agreement": b64encode(half.public),
@@ -189,7 +190,7 @@ class Enrolments:
         """Answers to enrolments that an earlier identity key signed, or that name keys since changed: a PC
         that did not hear asks again."""
         store, now = self._manager.keys, self._manager.keys.log(log)
-        fresh = {"log_key": str(store.verifier_key(log)), "commands": b64encode(now.commands.public)}
+        fresh = {"log_key": str(self._log_key(log)), "commands": b64encode(now.commands.public)}
         with self._manager.database.write() as session:
             for row in session.scalars(select(Device).where(Device.log == log, Device.frame.is_not(None))):
                 assert row.frame is not None
@@ -198,6 +199,9 @@ class Enrolments:
                 if not signed or value != value | fresh:
                     body = documents.encode("enrolment", value | fresh)
                     row.frame = leaf.frame("enrolment", body, store.identity.sign)
+
+    def _log_key(self, log: bytes) -> VerifierKey:
+        return self._manager.keys.verifier_key(log, self._manager.log.origins(log)[-1])
 
     def _order(self, row: Device) -> Future[Committed]:
         assert row.register is not None

@@ -13,7 +13,7 @@ from securepc.ledger.keys import KeyStore
 from securepc.ledger.log import LogReader
 from securepc.ledger.snapshot import Path, Snapshot
 from securepc.ledger.state import DeviceRecord
-from securepc.ledger.state.records import KeyRecord, LogRecord, RedactionRecord
+from securepc.ledger.state.records import KeyRecord, LogRecord, RedactionRecord, TreeRecord
 from securepc.manager.evidence import refusals
 from securepc.manager.retention.kept import Kept
 from securepc.wire import batch as sealing
@@ -137,15 +137,18 @@ class Collector:
         return Device(_placed(*proven), tuple(map(self._proven, sorted(places))))
 
     def _registrars(self) -> list[int]:
-        """The log's first leaf, and every change of its registrar."""
+        """The log's first leaf, every change of its registrar, and where it goes on after a restore."""
+        trees = [r.leaf for r in self._records if isinstance(r, TreeRecord)]
         first = leaves.split(self._reader.leaf(self._log, 0))
         opening = documents.decode("log", first.body)
         now = next(r for r in self._records if isinstance(r, LogRecord))
         if b64decode(opening["registrar"]) == now.registrar:
-            return [0]
+            return [0, *trees]
         # Changes of registrar are so rare that no index of them is kept.
         stored = self._reader.leaves(self._log, 0, self._snapshot.size)
-        return [0, *(one.index for one in stored if leaves.split(one.leaf).kind == "registrar")]
+        return sorted(
+            {0, *trees, *(one.index for one in stored if leaves.split(one.leaf).kind == "registrar")}
+        )
 
     def _redactions(self, wanted: Wanted) -> list[int]:
         """The leaves that say that an entry of these was redacted."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from securepc.ledger import checkpoint, note
+from securepc.ledger import note
 from securepc.ledger.note import VerifierKey
 from securepc.manager import clock, setup
 from securepc.manager.audit import service as audit
@@ -114,7 +114,7 @@ class Keyring:
             0,
             b"",
             keys.coming("identity").public,
-            str(VerifierKey(checkpoint.origin_of(log), note.ED25519, public)),
+            str(VerifierKey(self._manager.log.origins(log)[-1], note.ED25519, public)),
             keys.coming(prefix + "commands").public,
         )
 
@@ -125,7 +125,7 @@ class Keyring:
         manager.policies.sign_anew(log, public)
         manager.commands.sign_anew(log, public)
         manager.enrolments.sign_anew(log)
-        if manager.log.key(log) != manager.keys.verifier_key(log):
+        if manager.log.key(log).public != manager.keys.log_key(log).public:
             manager.audit.hurry(log)
 
 
