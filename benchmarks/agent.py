@@ -37,17 +37,17 @@ def figures(names: list[str]) -> Iterator[tuple[str, float]]:
             home = Path(json.loads(demo.stdout.readline())["home"])
             pid = (status.read(home / "agent") or {})["pid"]
             time.sleep(SETTLE)
-            began, before = time.monotonic(), _cpu_seconds(pid)
+            began, before = time.monotonic(), cpu_seconds(pid)
             done = _work(user, SECONDS)
-            spent = (_cpu_seconds(pid) - before) / (time.monotonic() - began) * 100
+            spent = (cpu_seconds(pid) - before) / (time.monotonic() - began) * 100
             said = status.read(home / "agent") or {}
             print(
                 f"agent: {done} operations in {SECONDS} s, {said['durable']} entries; "
                 f"collectors: { {name: one['state'] for name, one in said['collectors'].items()} }; "
-                f"largest so far {_memory(pid, 'VmHWM'):.1f} MB",
+                f"largest so far {memory(pid, 'VmHWM'):.1f} MB",
                 file=sys.stderr,
             )
-            found = {"agent_rss": _memory(pid, "VmRSS"), "agent_cpu": spent}
+            found = {"agent_rss": memory(pid, "VmRSS"), "agent_cpu": spent}
         finally:
             demo.terminate()
             demo.wait()
@@ -79,13 +79,13 @@ def _work(folder: Path, seconds: float) -> int:
     return done
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """Processor time of a process, user and system (proc(5), stat fields 14 and 15)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _memory(pid: int, name: str) -> float:
+def memory(pid: int, name: str) -> float:
     """A memory figure of a process in MB (proc(5), status)."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(name + ":"):

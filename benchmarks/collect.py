@@ -29,7 +29,7 @@ RATES = (1_500, 3_000, 6_000, 9_000, 12_000, 15_000, 20_000, 25_000, 30_000, 40_
 SECONDS = 5.0
 _EVENTS_A_FILE = 3
 
-_WRITER = """
+WRITER = """
 import os, sys, time
 folder, files, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 begin = time.monotonic()
@@ -95,7 +95,7 @@ def _run(how: str, rate: int) -> tuple[float, str, float]:
         collector.start(emit)
         files = int(rate * SECONDS / _EVENTS_A_FILE)
         cpu, begin = time.process_time(), time.monotonic()
-        subprocess.run([sys.executable, "-c", _WRITER, str(home), str(files), str(SECONDS)], check=True)
+        subprocess.run([sys.executable, "-c", WRITER, str(home), str(files), str(SECONDS)], check=True)
         took = time.monotonic() - begin
         deadline = time.monotonic() + 2
         while seen.count("file.delete") < files and time.monotonic() < deadline:

@@ -22,6 +22,7 @@ _RECORDED = {
     "network": "network",
     "visits": "web",
     "prints": "output",
+    "screen": "output",
 }
 """Collector → the family of what it records."""
 

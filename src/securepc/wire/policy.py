@@ -68,6 +68,21 @@ class Prints(msgspec.Struct, frozen=True, kw_only=True):
     on: bool = True
 
 
+class Windows(msgspec.Struct, frozen=True, kw_only=True):
+    """Active windows; `titles`: with their titles, but for those of the programs in `untitled` (names or
+    paths of executables)."""
+
+    on: bool = False
+    titles: bool = True
+    untitled: Texts = ()
+
+
+class Clipboard(msgspec.Struct, frozen=True, kw_only=True):
+    """That something is copied to the clipboard, of what kind and how long; never what."""
+
+    on: bool = False
+
+
 class Collect(msgspec.Struct, frozen=True, kw_only=True):
     """What is collected, a switch a collector."""
 
@@ -77,6 +92,8 @@ class Collect(msgspec.Struct, frozen=True, kw_only=True):
     network: Network = Network()
     visits: Visits = Visits()
     prints: Prints = Prints()
+    windows: Windows = Windows()
+    clipboard: Clipboard = Clipboard()
 
 
 class NoiseRule(msgspec.Struct, frozen=True, kw_only=True):

@@ -93,12 +93,43 @@ def unrecorded(rules: Rules) -> list[Sentence]:
                     "What follows ? and # in the addresses of web pages is not recorded.",
                 )
             )
-    asked_for = {"web.visit"} if collect.visits.on else set()
-    off = [name for name, kind in KINDS.items() if kind.off and name not in asked_for]
+    if collect.windows.on and not collect.windows.titles:
+        sentences.append(
+            Sentence("ウィンドウのタイトルは記録しません。", "Titles of windows are not recorded.")
+        )
+    elif collect.windows.on and collect.windows.untitled:
+        ja, en = _list(collect.windows.untitled)
+        sentences.append(
+            Sentence(
+                f"次のプログラムのウィンドウのタイトルは記録しません:{ja}",
+                f"Titles of the windows of these programs are not recorded: {en}",
+            )
+        )
+    if collect.clipboard.on:
+        sentences.append(
+            Sentence(
+                "クリップボードの内容は記録しません(種類と大きさだけを記録します)。",
+                "What is on the clipboard is never recorded, only its kind and length.",
+            )
+        )
+    asked_for = {
+        name
+        for name, on in (
+            ("web.visit", collect.visits.on),
+            ("window.active", collect.windows.on),
+            ("clipboard.copy", collect.clipboard.on),
+        )
+        if on
+    }
+    if off := [name for name, kind in KINDS.items() if kind.off and name not in asked_for]:
+        sentences.append(_off(off))
+    return sentences
+
+
+def _off(off: list[str]) -> Sentence:
     ja = "、".join(title(name) for name in off)
     en = ", ".join(title(name, "en").lower() for name in off)
-    sentences.append(Sentence(f"既定では記録しません:{ja}", f"Not recorded by default: {en}"))
-    return sentences
+    return Sentence(f"既定では記録しません:{ja}", f"Not recorded by default: {en}")
 
 
 def _list(items: tuple[str, ...]) -> tuple[str, str]:

@@ -52,6 +52,9 @@ SWITCHES = {
     "sessions": Switch(("sessions", "on"), N_("Logon and power")),
     "network": Switch(("network", "on"), N_("Networks")),
     "prints": Switch(("prints", "on"), N_("Printing")),
+    "windows": Switch(("windows", "on"), N_("Active windows")),
+    "titles": Switch(("windows", "titles"), N_("Active windows: their titles")),
+    "clipboard": Switch(("clipboard", "on"), N_("Clipboard: that something was copied, never what")),
     "visits": Switch(("visits", "on"), N_("Web pages")),
     "queries": Switch(("visits", "queries"), N_("Web pages: what follows ? and # in addresses")),
 }
@@ -151,6 +154,21 @@ def _topics(rules: Rules) -> list[Topic]:
                     {},
                 ),
             ],
+        ),
+        Topic(
+            N_("Active windows"),
+            collect.windows.on,
+            [
+                Sentence(N_("Which program's window was before the user, from when and for how long."), {}),
+                Sentence(
+                    N_("With the windows' titles.") if collect.windows.titles else N_("Without titles."), {}
+                ),
+            ],
+        ),
+        Topic(
+            N_("Clipboard"),
+            collect.clipboard.on,
+            [Sentence(N_("That something was copied, what kind, how large, by which program."), {})],
         ),
         Topic(
             N_("Software and state"),

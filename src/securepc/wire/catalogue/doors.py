@@ -93,12 +93,9 @@ DOORS: tuple[Kind, ...] = (
         "Active window",
         "title active +by",
         "output",
-        since=RESERVED,
         off=True,
     ),
-    kind(
-        "clipboard.copy", "クリップボード", "Clipboard", "format size +by", "output", since=RESERVED, off=True
-    ),
+    kind("clipboard.copy", "クリップボード", "Clipboard", "format size +by", "output", off=True),
     # Ghost Drive
     kind("ghost.mount", "ゴーストドライブの表示", "Ghost Drive shown", "network until observed"),
     kind("ghost.hide", "ゴーストドライブの非表示", "Ghost Drive hidden", "reason observed count"),

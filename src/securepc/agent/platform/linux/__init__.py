@@ -29,6 +29,7 @@ def collectors(context: Context) -> list[Collector]:
     from securepc.agent.collect.network import NetworkCollector
     from securepc.agent.collect.prints import PrintsCollector
     from securepc.agent.collect.processes import ProcessesCollector
+    from securepc.agent.collect.screen import ScreenCollector
     from securepc.agent.collect.sessions import SessionsCollector
     from securepc.agent.collect.sifting import sifted
     from securepc.agent.collect.visits import VisitsCollector
@@ -40,6 +41,7 @@ def collectors(context: Context) -> list[Collector]:
     from securepc.agent.platform.linux.polling import ProcessList
     from securepc.agent.platform.linux.processes import of_this_pc
     from securepc.agent.platform.linux.rtnetlink import NetlinkLookout
+    from securepc.agent.platform.linux.screens import LinuxScreens
     from securepc.agent.platform.linux.tree import TreeWatcher
     from securepc.agent.platform.linux.whole import WholeWatcher
 
@@ -58,6 +60,7 @@ def collectors(context: Context) -> list[Collector]:
             NetworkCollector(context, NetlinkLookout),
             PrintsCollector(context, CupsSpooler()),
             VisitsCollector(context, LinuxHistories(homes)),
+            ScreenCollector(context, LinuxScreens(processes)),
         ],
         homes,
     )

@@ -20,11 +20,16 @@ def name_of(uid: int) -> str:
         return str(uid)
 
 
+def is_person(uid: int) -> bool:
+    """Whether a user id is a person's, by that convention."""
+    return _FIRST <= uid < _LAST
+
+
 def homes() -> list[bytes]:
     """The home folders to watch: one's own, and as root those of all people too. Symbolic links resolved."""
     found = [Path(os.path.expanduser("~"))]
     if os.geteuid() == 0:
-        found += [Path(p.pw_dir) for p in pwd.getpwall() if _FIRST <= p.pw_uid < _LAST]
+        found += [Path(p.pw_dir) for p in pwd.getpwall() if is_person(p.pw_uid)]
     paths = [os.fsencode(path.resolve()) for path in found if path.is_dir()]
     return [p for p in dict.fromkeys(paths) if p != b"/" and not _inside(p, paths)]
 
