@@ -25,6 +25,16 @@ FIGURES: dict[str, tuple[str, str]] = {
     "search_day": ("search", "s"),
     "search_month": ("search", "s"),
     "search_all": ("search", "s"),
+    "years_device": ("years", "s"),
+    "years_month": ("years", "s"),
+    "years_month_common": ("years", "s"),
+    "years_month_all": ("years", "s"),
+    "years_nothing": ("years", "s"),
+    "years_rare": ("years", "s"),
+    "years_latin": ("years", "s"),
+    "years_number": ("years", "s"),
+    "years_common": ("years", "s"),
+    "years_newest": ("years", "s"),
     "verify": ("verify", "entries/s"),
     "verify_office": ("verify", "entries/s"),
     "agent_rss": ("agent", "MB"),
@@ -44,7 +54,7 @@ FIGURES: dict[str, tuple[str, str]] = {
     "collect_fanotify_cost": ("collect", "µs/event"),
 }
 
-LONG = ("audit_full", "audit_office")
+LONG = ("audit_full", "audit_office", *(name for name in FIGURES if name.startswith("years_")))
 """Only measured where they are named."""
 
 

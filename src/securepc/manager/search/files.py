@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from securepc.manager.search.grams import Grams
 from securepc.manager.search.rows import SCHEMA
+
+logger = logging.getLogger("securepc.manager.search")
 
 ROW_GROUP = 122_880
 """Rows a row group: what one DuckDB thread takes at a time, and what statistics can skip."""
@@ -33,18 +37,25 @@ class Written(NamedTuple):
     last_leaf: int
 
 
-def write(path: Path, batches: Iterable[pa.RecordBatch], level: int) -> Written | None:
+def write(
+    path: Path, batches: Iterable[pa.RecordBatch], level: int, *, with_grams: bool = False
+) -> Written | None:
     """Write rows to a new file and make it durable; None, and no file, where there are no rows.
+
+    Args:
+        level: of zstd.
+        with_grams: also write what keeps it from being read in vain (`grams`); it counts without.
 
     Raises:
         OSError: the disk is full, or fails; a partial file is removed.
     """
     _make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.tmp")
+    runs = Grams() if with_grams else None
     try:
         with temporary.open("wb") as file:
             os.fchmod(file.fileno(), 0o600)
-            found = _write_rows(file, batches, level)
+            found = _write_rows(file, batches, level, runs)
             file.flush()
             os.fsync(file.fileno())
         if found is None:
@@ -54,6 +65,8 @@ def write(path: Path, batches: Iterable[pa.RecordBatch], level: int) -> Written 
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    if runs is not None:
+        _save(runs, path)
     _sync(path.parent)
     return found._replace(size=path.stat().st_size)
 
@@ -67,6 +80,27 @@ def intact(path: Path) -> bool:
     except (OSError, pa.ArrowException):
         return False
     return True
+
+
+def remake_grams(path: Path) -> None:
+    """Make the grams of a file again, from what it holds.
+
+    Raises:
+        OSError, pa.ArrowException: the file can't be read.
+    """
+    runs = Grams()
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=["words", "folded"])
+            runs.add(table.combine_chunks().to_batches()[0])
+    _save(runs, path)
+
+
+def _save(runs: Grams, path: Path) -> None:
+    try:
+        runs.save(path)
+    except OSError as error:
+        logger.warning("%s will be searched without grams: %s", path, error)
 
 
 def _make_folder(folder: Path) -> None:
@@ -85,7 +119,9 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def _write_rows(file: object, batches: Iterable[pa.RecordBatch], level: int) -> Written | None:
+def _write_rows(
+    file: object, batches: Iterable[pa.RecordBatch], level: int, runs: Grams | None
+) -> Written | None:
     found: Written | None = None
     writer = pq.ParquetWriter(
         file,
@@ -98,10 +134,12 @@ def _write_rows(file: object, batches: Iterable[pa.RecordBatch], level: int) -> 
     )
     with writer:
         for batch in batches:
-            if batch.num_rows == 0:
-                continue
-            writer.write_batch(batch, row_group_size=ROW_GROUP)
-            found = _merge(found, _measure(batch))
+            for start in range(0, batch.num_rows, ROW_GROUP):
+                group = batch.slice(start, ROW_GROUP)
+                writer.write_batch(group, row_group_size=ROW_GROUP)
+                found = _merge(found, _measure(group))
+                if runs is not None:
+                    runs.add(group)
     return found
 
 

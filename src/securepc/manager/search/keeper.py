@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import pyarrow as pa
 
-from securepc.manager.search import files
+from securepc.manager.search import files, grams
 from securepc.manager.search.manifest import DAILY, File
 from securepc.manager.search.query import Damaged
 from securepc.manager.search.rows import joined
@@ -26,6 +26,8 @@ FAN_IN = 16
 """So many files of a level become one of the next: a row is written about three times before its day ends."""
 QUIET_SECONDS = 600.0
 """A day is over when rows of the next came, or when it is over by the clock and nothing came for so long."""
+LOOKS = 4
+"""Files whose grams are looked at in a second: those of ten years in ten minutes."""
 _SLACK = timedelta(hours=2)
 _SORTED = """
 SELECT * FROM read_parquet($paths) WHERE (happened >= $first AND happened < $end) = $timely
@@ -46,6 +48,7 @@ class Keeper:
         self._store = store
         self._connection = connection
         self._report = report
+        self._looked: dict[bytes, int] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="search-keeper", daemon=True)
 
@@ -85,6 +88,7 @@ class Keeper:
             try:
                 with self._store.arranging:
                     self._tidy_agency(log, everything)
+                    self._look_after_grams(log, everything)
             except Damaged as damage:
                 if not self._store.discard_damaged(log, damage.files):
                     raise
@@ -105,6 +109,22 @@ class Keeper:
                     self._close_day(log, day, of_day)
             else:
                 self._merge(log, day, of_day)
+
+    def _look_after_grams(self, log: bytes, everything: bool) -> None:
+        """Make again what is missing or damaged beside the files, a few at a time, round and round."""
+        closed = [file for file in self._store.status(log)[0] if file.level >= DAILY]
+        last = self._looked.get(log, 0)
+        turn = sorted(closed, key=lambda file: (file.number <= last, file.number))
+        for file in turn if everything else turn[:LOOKS]:
+            if self._stop.is_set():
+                return
+            self._looked[log] = file.number
+            path = self._store.folder / file.path
+            if grams.rows_with(path, file.size, grams.NOTHING) is None:
+                try:
+                    files.remake_grams(path)
+                except pa.ArrowException as error:
+                    raise Damaged([file], str(error)) from error
 
     def _close_day(self, log: bytes, day: str, of_day: list[File]) -> None:
         """All rows of a day, a device's together. Rows of other days by their own clock (a PC that was

@@ -18,6 +18,7 @@ import pyarrow as pa
 from securepc.manager.search import rows as rowmaking
 from securepc.manager.search.manifest import File
 from securepc.manager.search.model import Invalid, Query
+from securepc.manager.search.skipping import Skipper
 from securepc.manager.search.store import View
 from securepc.wire.kinds import KINDS
 from securepc.wire.signed.batch import MAX_TIME
@@ -31,6 +32,8 @@ FIRST_WINDOW = 50_000
 WANTED = 20_000
 """Rows that one window should give: what is sorted and held in memory at once."""
 LARGEST_STEP = 16
+MAX_APART = 64
+"""Files of which one query reads some row groups only, each a source of its own; of more it reads all."""
 _ORDER = "happened DESC, device DESC, sequence DESC, leaf DESC"
 _NAMES = ", ".join(rowmaking.COLUMNS)
 
@@ -43,12 +46,24 @@ class Damaged(Exception):
         self.files = files
 
 
+class Part(NamedTuple):
+    """A file and those of its rows that may match."""
+
+    file: File
+    rows: range
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the file has to be read."""
+        return len(self.rows) == self.file.rows
+
+
 class Window(NamedTuple):
-    """Times in (after, until], and the files that may have rows of them."""
+    """Times in (after, until], and what of the files may have rows of them."""
 
     after: int
     until: int
-    files: tuple[File, ...]
+    parts: tuple[Part, ...]
 
 
 def connect(temporary: str, *, threads: int | None = None, memory: str = "1GB") -> duckdb.DuckDBPyConnection:
@@ -82,15 +97,16 @@ def find(connection: duckdb.DuckDBPyConnection, view: View, query: Query) -> Ite
     if query.before is not None:
         until = min(until, query.before.happened)
     start = 0 if query.start is None else query.start
+    skipper = Skipper(view, query.text)
     while until >= start and (left is None or left > 0):
-        window = _window(view.files, until, size)
+        window = _window(view.files, start, until, size, skipper)
         after = max(window.after, start - 1)
-        paths = [file for file in window.files if file.latest > after]
+        parts = [part for part in window.parts if part.file.latest > after]
         times = {"after": after, "until": until}
         table = _ask(
             connection,
             view,
-            paths,
+            parts,
             ["happened > $after", "happened <= $until", *clauses],
             {**values, **times},
             left,
@@ -114,9 +130,13 @@ def by_number(
     Raises:
         Damaged: a file can't be read.
     """
-    files = [file for file in view.files if any(file.first_leaf <= leaf <= file.last_leaf for leaf in leaves)]
+    parts = [
+        Part(file, range(file.rows))
+        for file in view.files
+        if any(file.first_leaf <= leaf <= file.last_leaf for leaf in leaves)
+    ]
     clauses = ["device = $device", "sequence BETWEEN $first AND $last"]
-    return _ask(connection, view, files, clauses, {"device": device, "first": first, "last": last}, None)
+    return _ask(connection, view, parts, clauses, {"device": device, "first": first, "last": last}, None)
 
 
 def _next_size(size: int, found: int) -> int:
@@ -126,17 +146,22 @@ def _next_size(size: int, found: int) -> int:
     return max(FIRST_WINDOW // 4, min(size * LARGEST_STEP, size * WANTED // found))
 
 
-def _window(files: tuple[File, ...], until: int, size: int) -> Window:
+def _window(files: tuple[File, ...], start: int, until: int, size: int, skipper: Skipper) -> Window:
     """The latest stretch up to `until` for which about `size` rows have to be read."""
-    candidates = sorted((file for file in files if file.earliest <= until), key=_latest, reverse=True)
+    candidates = [file for file in files if file.earliest <= until and file.latest >= start]
+    candidates.sort(key=_latest, reverse=True)
+    parts: list[Part] = []
     rows = 0
     for index, file in enumerate(candidates):
-        rows += file.rows
+        part = Part(file, skipper.rows(file))
+        rows += len(part.rows)
+        if part.rows:
+            parts.append(part)
         following = candidates[index + 1].latest if index + 1 < len(candidates) else -1
         # Where the next file ends before this stretch does, it has no rows of the stretch.
         if rows >= size and following < until and following < file.latest:
-            return Window(following, until, tuple(candidates[: index + 1]))
-    return Window(-1, until, tuple(candidates))
+            return Window(following, until, tuple(parts))
+    return Window(-1, until, tuple(parts))
 
 
 def _latest(file: File) -> int:
@@ -146,21 +171,16 @@ def _latest(file: File) -> int:
 def _ask(
     connection: duckdb.DuckDBPyConnection,
     view: View,
-    files: Sequence[File],
+    parts: Sequence[Part],
     clauses: list[str],
     values: dict[str, Any],
     limit: int | None,
 ) -> pa.Table:
-    sources = [f"SELECT {_NAMES}, true AS sealed FROM hot"]  # noqa: S608 - fixed names only, here and below
-    sources.append(f"SELECT {_NAMES}, false AS sealed FROM provisional")  # noqa: S608
-    if files:
-        sources.append(f"SELECT {_NAMES}, true AS sealed FROM read_parquet($paths)")  # noqa: S608
-        values = {**values, "paths": [str(view.folder / file.path) for file in files]}
+    sources, paths = _sources(view, parts)
+    values = {**values, **paths}
     where = " AND ".join(clauses)
     # The condition stands at every source, so that row groups are skipped by their statistics.
-    sql = (
-        f"SELECT * FROM ({' UNION ALL '.join(f'{each} WHERE {where}' for each in sources)}) ORDER BY {_ORDER}"  # noqa: S608
-    )
+    sql = f"SELECT * FROM ({' UNION ALL '.join(f'{each} AND {where}' for each in sources)}) ORDER BY {_ORDER}"  # noqa: S608
     if limit is not None:
         sql += " LIMIT $limit"
         values = {**values, "limit": limit}
@@ -170,7 +190,32 @@ def _ask(
         try:
             return cursor.sql(sql, params=values).to_arrow_table()
         except duckdb.Error as error:  # damaged bytes come to light as any kind of it
-            raise Damaged(files, str(error)) from error
+            raise Damaged([part.file for part in parts], str(error)) from error
+
+
+def _sources(view: View, parts: Sequence[Part]) -> tuple[list[str], dict[str, Any]]:
+    """What rows are selected from, without conditions, and the values of its parameters."""
+    few = sorted((part for part in parts if not part.is_whole), key=_spared, reverse=True)[:MAX_APART]
+    apart = {part.file.number for part in few}
+    whole = [str(view.folder / part.file.path) for part in parts if part.file.number not in apart]
+    sources = [f"SELECT {_NAMES}, true AS sealed FROM hot WHERE true"]  # noqa: S608 - fixed names only
+    sources.append(f"SELECT {_NAMES}, false AS sealed FROM provisional WHERE true")  # noqa: S608
+    values: dict[str, Any] = {}
+    if whole:
+        sources.append(f"SELECT {_NAMES}, true AS sealed FROM read_parquet($paths) WHERE true")  # noqa: S608
+        values["paths"] = whole
+    for number, part in enumerate(few):
+        sources.append(
+            f"SELECT {_NAMES}, true AS sealed FROM read_parquet($path{number}, file_row_number = true)"  # noqa: S608
+            f" WHERE file_row_number >= $row{number} AND file_row_number < $stop{number}"
+        )
+        values[f"path{number}"] = str(view.folder / part.file.path)
+        values |= {f"row{number}": part.rows.start, f"stop{number}": part.rows.stop}
+    return sources, values
+
+
+def _spared(part: Part) -> int:
+    return part.file.rows - len(part.rows)
 
 
 def _conditions(query: Query) -> tuple[list[str], dict[str, Any]]:

@@ -1,0 +1,200 @@
+"""Which row groups of a file can hold a text at all: every run of one to three characters that is in them.
+
+A word of two characters is enough to leave most of ten years unread, in Japanese too, where no spaces say
+where words begin. The runs are hashes, so a row group may be read for nothing; none is left out that could
+match: both sides fold letters the same way, further than DuckDB does when it ignores case, and what this
+version of Unicode does not know is no part of any run.
+
+They stand beside the Parquet file (`<name>.parquet.grams`) and are worth nothing in themselves: one that is
+missing, of another version or damaged hides nothing, and is made again. docs/decisions/0016-search.md.
+"""
+
+from __future__ import annotations
+
+import struct
+import unicodedata
+import zlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from securepc.manager.search.rows import fold
+
+SUFFIX = ".grams"
+_MAGIC = b"securepc grams 1\n"
+_HEAD = struct.Struct(
+    "<IQIHH"
+)  # checksum of what follows it, bytes of the Parquet file, runs, row groups, parts
+_BITS_AT_MOST = 64
+"""Row groups told apart in a file; in one that has more, several share a bit."""
+LENGTHS = 3
+"""Characters of the longest runs."""
+_BITS = 22
+_FACTOR = 0x9E3779B1  # a prime next to 2^32 / golden ratio: spreads neighbours (Knuth, TAOCP 3, 6.4)
+_SEPARATOR = "\x1f"
+_TABLE_END = 0x20000  # from here on there are ideographs only: no two of them are one letter
+
+_Hashes = npt.NDArray[np.uint32]
+_Points = npt.NDArray[np.uint32]
+NOTHING: _Hashes = np.empty(0, np.uint32)
+"""The runs of no text: every row group has them."""
+
+
+class Grams:
+    """The runs of a file while its row groups are written, one after the other."""
+
+    def __init__(self) -> None:
+        self._groups: list[_Hashes] = []
+        self._rows: list[int] = []
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """The next row group."""
+        self._rows.append(batch.num_rows)
+        texts = pc.coalesce(batch.column("folded"), batch.column("words"))
+        values = pc.unique(pc.split_pattern(texts, _SEPARATOR).flatten())
+        # Sizes and process numbers are half of all values, and together they have all runs of digits.
+        values = values.filter(pc.invert(pc.ascii_is_decimal(values)))
+        self._groups.append(_hashes("\n".join([*_digits(), *values.drop_null().to_pylist()])))
+
+    def save(self, path: Path) -> None:
+        """Write them beside the Parquet file `path`, which is whole by now.
+
+        Raises:
+            OSError: the disk is full or fails; there are none, and nothing is lost.
+        """
+        width = _width(len(self._groups))
+        bits = -(-len(self._groups) // width)
+        runs = np.unique(np.concatenate([*self._groups, NOTHING]))
+        masks = np.zeros(len(runs), np.uint64)
+        for number, group in enumerate(self._groups):
+            masks[np.searchsorted(runs, group)] |= np.uint64(1 << (number // width))
+        body = (
+            np.array(self._rows, "<u4").tobytes()
+            + runs.astype("<u4").tobytes()
+            + masks.astype(_mask_type(bits)).tobytes()
+        )
+        head = _HEAD.pack(0, path.stat().st_size, len(runs), len(self._groups), bits)[4:]
+        check = struct.pack("<I", zlib.crc32(body, zlib.crc32(head)))
+        temporary = path.with_name(f".{path.name}{SUFFIX}.tmp")
+        try:
+            temporary.write_bytes(_MAGIC + check + head + body)
+            temporary.chmod(0o600)
+            temporary.replace(beside(path))
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def beside(path: Path) -> Path:
+    """Where the runs of a Parquet file are."""
+    return path.with_name(path.name + SUFFIX)
+
+
+def remove(path: Path) -> None:
+    """Remove a Parquet file, its runs first: they too tell something of what was in it."""
+    beside(path).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
+def wanted(text: str) -> _Hashes:
+    """The runs that whatever contains this text has. None of them where the text is of unknown letters."""
+    points = _points(fold(text))
+    known = [points != 0] * LENGTHS
+    for length in range(1, LENGTHS):
+        known[length] = known[length - 1][:-1] & known[0][length:]
+    found = [run[each] for run, each in zip(_runs(points), known, strict=False)]
+    return np.unique(np.concatenate(found)) if found else NOTHING
+
+
+def rows_with(path: Path, size: int, runs: _Hashes) -> range | None:
+    """The rows of a Parquet file of `size` bytes from the first to the last row group that may have all these
+    runs; None: nobody knows."""
+    try:
+        data = beside(path).read_bytes()
+    except OSError:
+        return None
+    start = len(_MAGIC) + _HEAD.size
+    if not data.startswith(_MAGIC) or len(data) < start:
+        return None
+    check, of_size, count, groups, bits = _HEAD.unpack_from(data, len(_MAGIC))
+    if of_size != size or zlib.crc32(memoryview(data)[len(_MAGIC) + 4 :]) != check:
+        return None
+    rows = np.frombuffer(data, "<u4", groups, start)
+    known = np.frombuffer(data, "<u4", count, start + rows.nbytes)
+    masks = np.frombuffer(data, _mask_type(bits), count, start + rows.nbytes + known.nbytes)
+    places = np.searchsorted(known, runs)
+    if len(runs) and (places[-1] >= count or not np.array_equal(known[places], runs)):
+        return range(0)
+    mask = int(np.bitwise_and.reduce(masks[places])) if len(runs) else -1
+    width = _width(groups)
+    having = [group for group in range(groups) if mask >> (group // width) & 1]
+    if not having:
+        return range(0)
+    return range(int(rows[: having[0]].sum()), int(rows[: having[-1] + 1].sum()))
+
+
+def _width(groups: int) -> int:
+    """Row groups that share a bit."""
+    return max(1, -(-groups // _BITS_AT_MOST))
+
+
+def _mask_type(bits: int) -> str:
+    """What numpy calls the smallest number of so many bits, lowest byte first."""
+    return next(f"<u{size}" for size in (1, 2, 4, 8) if bits <= 8 * size)
+
+
+def _hashes(text: str) -> _Hashes:
+    """The runs of a long text, each once, rising; also those over unknown letters, which nobody asks for."""
+    found = np.zeros(1 << _BITS, np.bool_)
+    for run in _runs(_points(text)):
+        found[run] = True
+    return np.flatnonzero(found).astype(np.uint32)
+
+
+def _points(text: str) -> _Points:
+    """Code points, those of the same letter the same, 0 for what is no letter that we know."""
+    points = np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
+    return np.where(points < _TABLE_END, _letters()[np.minimum(points, _TABLE_END - 1)], points)
+
+
+def _runs(points: _Points) -> Iterator[_Hashes]:
+    """The runs of one character that begin at each place, then those of two and three: numbers below 2^22."""
+    run = np.zeros(len(points), np.uint32)
+    for length in range(1, LENGTHS + 1):
+        if len(points) < length:
+            return
+        following = points[length - 1 :]
+        run = (run[: len(following)] + following + np.uint32(length)) * np.uint32(_FACTOR)
+        yield run >> np.uint32(32 - _BITS)
+
+
+@cache
+def _digits() -> list[str]:
+    return [f"{number:03}" for number in range(1_000)]
+
+
+@cache
+def _letters() -> _Points:
+    """For each code point one that stands for it and for all that are the same letter; 0 where it is none.
+
+    The letters that lower, upper, title and fold lead from one to the other are one class: it holds at
+    least the "simple case folding" of Unicode, which is how RE2 ignores case.
+    """
+    letters = np.arange(_TABLE_END, dtype=np.uint32)
+    letters[:0x20] = 0
+    for point in range(0x20, _TABLE_END):
+        text = chr(point)
+        if unicodedata.category(text) in ("Cn", "Cs"):
+            letters[point] = 0
+            continue
+        for other in (text.lower(), text.upper(), text.title(), text.casefold()):
+            if len(other) == 1 and other != text:
+                one, two = letters[point], letters[ord(other)]
+                if one != two:
+                    letters[letters == max(one, two)] = min(one, two)
+    return letters
