@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from securepc.ledger import block
 from securepc.ledger.block import Signers
-from securepc.ledger.state import Refused, State
+from securepc.ledger.state import Refused, State, moves
 from securepc.ledger.store import Store
+from securepc.ledger.store.arrivals import Arrival, bring
 from securepc.wire.signed import block as blocks
 from securepc.wire.signed.block import Transaction
 from securepc.wire.signed.canonical import Malformed
@@ -68,6 +69,24 @@ def append(store: Store, signers: Signers, data: Sequence[bytes], now: int) -> l
     for number in resent:
         outcomes[number] = _placed(store, outcomes[number])
     return [outcomes[number] for number in range(len(data))]
+
+
+def adopt(store: Store, signers: Signers, data: bytes, arrivals: Iterable[Arrival], now: int) -> Committed:
+    """A block of one `adopt`, with the leaves that the log had before: all of it is durable, or nothing.
+
+    Raises:
+        Refused: the rules do not accept it.
+        Malformed: not a transaction.
+        StoreFull, StoreError: not written, or the leaves are not those that the transaction proves.
+    """
+    transaction = blocks.parse_transaction(data)
+    time, height = max(now, store.time + 1), store.height + 1
+    known, state = store.state.log(transaction.log), store.state.scratch()
+    (appended,) = state.apply(transaction, time)
+    adopted = moves.proven(moves.read(appended.body), transaction.log)
+    staged = block.build(store.genesis.chain, store.head, height, time, [transaction], state, signers)
+    store.write(staged, lambda db, numbers: bring(db, numbers, known, adopted, arrivals))
+    return Committed(height, transaction.log, appended.place, 1, (appended.place,))
 
 
 def _apply(

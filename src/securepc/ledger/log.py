@@ -21,7 +21,8 @@ from securepc.ledger.note import VerifierKey
 from securepc.ledger.snapshot import Snapshot, take
 from securepc.ledger.state import DeviceRecord, records
 from securepc.ledger.state.records import TreeRecord
-from securepc.ledger.store import StoreError, is_batch, queries, retired, schema, tiles
+from securepc.ledger.store import StoreError, arrivals, is_batch, queries, retired, schema, tiles
+from securepc.ledger.store.arrivals import Arrival
 from securepc.ledger.store.queries import LogRow, Run
 from securepc.ledger.votes.store import VoteStore, path_beside
 from securepc.wire.signed import batch as headers
@@ -229,6 +230,10 @@ class LogReader:
         """The tree head of the first `size` leaves; KeyError where the log has fewer."""
         return self._root(self._no(log), size)
 
+    def frontier(self, log: bytes, size: int) -> list[bytes]:
+        """The heads of the full subtrees of the first `size` leaves, largest first."""
+        return tiles.frontier(self._tile(self._no(log)), size).hashes
+
     def snapshot(self, log: bytes) -> Snapshot:
         """All of one moment: block, state path, checkpoint, registry. What evidence is made of."""
         with self._moment() as db:
@@ -260,6 +265,10 @@ class LogReader:
     def records(self, log: bytes) -> list[records.Record]:
         """All registry records of a log, in the order of its tree."""
         return [records.decode(data) for _, _, data in queries.records(self._db, self._no(log))]
+
+    def departing(self, log: bytes) -> Iterator[Arrival]:
+        """All leaves of a log with their bodies, block by block, for another chain: nobody may be writing."""
+        return arrivals.departing(self._db, queries.log(self._db, log))
 
     def tile(self, log: bytes, level: int, n: int, width: int = tiles.WIDTH) -> bytes:
         """A tile's first `width` hashes, as C2SP tlog-tiles serves them; KeyError where there are fewer."""

@@ -10,6 +10,7 @@ from securepc.ledger.fsck.report import Report
 from securepc.ledger.genesis import Genesis
 from securepc.ledger.keys import KeyStore
 from securepc.ledger.state import LogState, RedactionRecord, State, retention
+from securepc.ledger.state.moves import is_adoption
 from securepc.ledger.store import is_batch, queries, retired
 from securepc.ledger.store.queries import LogRow
 from securepc.ledger.store.tiles import WIDTH
@@ -39,6 +40,8 @@ class Contents:
         self._dropped: list[list[int]] = []  # [start, stop) of places without their body
         self._keyless: list[tuple[bytes, int, bytes]] = []
         self._batches = 0
+        self._proofs = 0
+        self._brought_blocks = self._brought_leaves = 0
 
     def _signed(self, height: int, key: bytes, text: str, signature: bytes) -> bool:
         """Where validators vote, a checkpoint is signed when somebody asks for it, and zeros are stored."""
@@ -51,7 +54,9 @@ class Contents:
         """A leaf with its body, before the rules judge them: that a body may be missing is judged last."""
         self._report.leaves += 1
         if not is_batch(leaf):
-            if body is not None:
+            if is_adoption(leaf):
+                self._proofs += 1
+            elif body is not None:
                 self._report.wrong(f"place {place}", "stray-body")
         elif body is None:
             self._report.dropped += 1
@@ -61,6 +66,11 @@ class Contents:
                 self._dropped.append([place, place + 1])
         else:
             self._report.bodies += 1
+
+    def brought(self, leaves: int) -> None:
+        """A block of another chain, with so many leaves of a log that came from there."""
+        self._brought_blocks += 1
+        self._brought_leaves += leaves
 
     def log(self, log: LogState, height: int, shift: int) -> None:
         """A log after a block that touched it."""
@@ -96,9 +106,9 @@ class Contents:
         self._check_dropped(state)
         report.logs = len(state.logs())
         counts = {
-            "blocks": report.blocks,
-            "leaves": places,
-            "bodies": report.bodies,
+            "blocks": report.blocks + self._brought_blocks,
+            "leaves": places + self._brought_leaves,
+            "bodies": report.bodies + self._proofs,
             "logs": report.logs,
             "tiles": report.tiles,
             "checkpoints": report.checkpoints,
@@ -182,7 +192,7 @@ class Contents:
             for part in parts:
                 runs = queries.runs(self._db, self._rows[log.log].no, part.start, part.stop)
                 free += [(run.start + run.shift, run.stop + run.shift) for run in runs]
-        for place in _outside(self._dropped, sorted(free)):
+        for place in _outside(sorted(self._dropped), sorted(free)):
             self._report.wrong(f"place {place}", "body-missing")
 
 

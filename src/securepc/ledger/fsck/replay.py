@@ -9,6 +9,7 @@ from pathlib import Path
 
 from securepc.ledger import genesis as geneses
 from securepc.ledger.block import transactions_root
+from securepc.ledger.fsck import brought
 from securepc.ledger.fsck.ahead import Ahead
 from securepc.ledger.fsck.contents import Contents
 from securepc.ledger.fsck.report import Report
@@ -16,27 +17,14 @@ from securepc.ledger.fsck.votes import Votes
 from securepc.ledger.genesis import Genesis
 from securepc.ledger.keys import KeyStore
 from securepc.ledger.state import Refused, State
+from securepc.ledger.state.moves import is_adoption
 from securepc.ledger.store import queries, schema
+from securepc.ledger.store.arrivals import History
 from securepc.wire import keys as signatures
 from securepc.wire.signed import block as blocks
 from securepc.wire.signed import leaf as leaves
 from securepc.wire.signed.block import BlockHeader, Item, Transaction
 from securepc.wire.signed.canonical import Malformed
-
-
-class History:
-    """What the rules ask about the past: rows that the replay has compared already."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def batch(self, log: bytes, device: bytes, epoch: int) -> tuple[int, bytes] | None:
-        no = queries.log(self._db, log).no
-        number = queries.device(self._db, no, device)
-        return queries.batch(self._db, no, number, epoch) if number is not None else None
-
-    def leaf(self, log: bytes, index: int) -> bytes:
-        return queries.leaf(self._db, queries.log(self._db, log).no, index)
 
 
 def _unsigned(public: bytes, message: bytes, signature: bytes) -> bool:
@@ -154,6 +142,7 @@ class Replay:
         self._report.expect(root, header.transactions, where, "transactions")
         if any(after.log < before.log for before, after in pairwise(transactions)):
             self._report.wrong(where, "order")
+        self._state.home = genesis.beginning if genesis.is_signed(height) else b""
         self._apply(transactions, header)
         return header
 
@@ -191,10 +180,14 @@ class Replay:
     def _apply(self, transactions: list[Transaction], header: BlockHeader) -> None:
         state = self._state.scratch()
         for transaction in transactions:
+            known = state.log(transaction.log)
             try:
                 state.apply(transaction, header.time, dropped=True)
             except Refused as refused:
                 raise Broken("refused", str(refused)) from None
+            if is_adoption(transaction.items[0].leaf):
+                args = (self._contents, known, transaction.items[0], transaction.log)
+                brought.check(self._db, self._report, *args, self._ahead.verify)
         if state.root() != header.state:
             raise Broken("state")
         counts: dict[bytes, int] = {}

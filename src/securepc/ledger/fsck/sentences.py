@@ -83,6 +83,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "The index of batches does not lead to this one.",
     ),
     "count": ("{detail}。", "{detail}."),
+    "adopted": (
+        "ほかの台帳から移ったログが、移転の証明と一致しません。",
+        "A log that came from another chain is not the one that was proven.",
+    ),
     "votes": (
         "検証ノードの投票が正しくありません({detail})。votes.sqlite を消すと、ノードから取り直します。",
         "What validators voted does not stand ({detail}); without votes.sqlite it is asked for again.",

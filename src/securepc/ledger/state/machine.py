@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from securepc.ledger import merkle
 from securepc.ledger.merkle import Frontier
-from securepc.ledger.state import batches, rules
+from securepc.ledger.state import batches, moves, rules
 from securepc.ledger.state.logs import History, LogState
 from securepc.ledger.state.refused import Refused
 from securepc.ledger.state.registry import Registry
@@ -32,20 +32,26 @@ class State:
 
     `apply` changes a state in place or, when it refuses, not at all. A block is tried on a `scratch` copy,
     which shares every log that the block does not touch and becomes the state once the block is stored.
-    `verify` says whether a batch is signed by a key.
+    `verify` says whether a batch is signed by a key. `home` is the beginning of the chain, empty where no
+    log can be brought to it; None: leaves are replayed that may be of several chains.
     """
 
     def __init__(
-        self, history: History, logs: Iterable[LogState] = (), verify: CheckSignature = keys.verify
+        self,
+        history: History,
+        logs: Iterable[LogState] = (),
+        verify: CheckSignature = keys.verify,
+        home: bytes | None = None,
     ) -> None:
         self._history = history
+        self.home = home
         self._verify = verify
         self._logs: dict[bytes, LogState] = {log.log: log for log in logs}
         self._own: dict[bytes, LogState] = dict(self._logs)
 
     def scratch(self) -> State:
         """A copy to try transactions on."""
-        copy = State(self._history, verify=self._verify)
+        copy = State(self._history, verify=self._verify, home=self.home)
         copy._logs = dict(self._logs)
         return copy
 
@@ -90,6 +96,7 @@ class State:
         log = self._logs.get(transaction.log)
         if log is None:
             raise Refused("unknown-log", transaction.log.hex())
+        moves.forbid(log)
         after = batches.check(log, transaction.items, self._history, dropped=dropped, verify=self._verify)
         indexes = batches.append(self._writable(log), transaction.items, after, time)
         return [Appended(i, item.leaf, item.body) for i, item in zip(indexes, transaction.items, strict=True)]
@@ -98,11 +105,16 @@ class State:
         if len(transaction.items) != 1:
             raise Refused("malformed", "only batches share a transaction")
         leaf, body = transaction.items[0]
-        if body:
-            raise Refused("malformed", "only a batch has a payload")
         parts, document = rules.read(leaf, transaction.log)
+        if body and parts.kind != "adopt":
+            raise Refused("malformed", "only a batch has a payload")
         log = self._logs.get(transaction.log)
-        if parts.kind == "log":
+        if parts.kind == "adopt":
+            empty = LogState(transaction.log, Frontier(), Registry())
+            case = Case(empty, leaf, parts, document, time, self._history, self.home)
+            log = rules.adopt(case, log, body)
+            self._logs[log.log] = self._own[log.log] = log
+        elif parts.kind == "log":
             if log is None:
                 log = LogState(transaction.log, Frontier(), Registry())
                 rules.open_log(Case(log, leaf, parts, document, time, self._history))
@@ -110,14 +122,17 @@ class State:
             elif document["follows"] is None:
                 raise Refused("known-log", transaction.log.hex())
             else:
+                moves.forbid(log)
                 log = self._writable(log)
                 rules.open_tree(Case(log, leaf, parts, document, time, self._history))
         else:
             if log is None:
                 raise Refused("unknown-log", transaction.log.hex())
+            if parts.kind != "leave":
+                moves.forbid(log)
             log = self._writable(log)
-            rules.RULES[parts.kind](Case(log, leaf, parts, document, time, self._history))
-        return [Appended(log.append(leaf, time), leaf, b"")]
+            rules.RULES[parts.kind](Case(log, leaf, parts, document, time, self._history, self.home))
+        return [Appended(log.append(leaf, time), leaf, body)]
 
     def _writable(self, log: LogState) -> LogState:
         if log.log not in self._own:

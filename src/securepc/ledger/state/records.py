@@ -240,6 +240,28 @@ class TreeRecord:
         return cls(value["leaf"], value["name"], value["size"], b64decode(value["root"], 32))
 
 
+@dataclass(frozen=True, slots=True)
+class MoveRecord:
+    """The log's last move between chains, said by `leaf`: `away`, to the chain of this beginning (32
+    bytes), and so closed here; or from there, and going on here."""
+
+    TYPE: ClassVar[str] = "move"
+    chain: bytes
+    leaf: int
+    away: bool
+
+    @property
+    def id(self) -> str:
+        return ""
+
+    def fields(self) -> dict[str, Any]:
+        return {"away": self.away, "chain": b64encode(self.chain), "leaf": self.leaf}
+
+    @classmethod
+    def read(cls, value: dict[str, Any]) -> MoveRecord:
+        return cls(b64decode(value["chain"], 32), value["leaf"], value["away"])
+
+
 Record = (
     LogRecord
     | DeviceRecord
@@ -247,6 +269,7 @@ Record = (
     | ContractRecord
     | HoldRecord
     | MonthRecord
+    | MoveRecord
     | RedactionRecord
     | TreeRecord
 )
@@ -259,6 +282,7 @@ _TYPES: dict[str, type[Record]] = {
         ContractRecord,
         HoldRecord,
         MonthRecord,
+        MoveRecord,
         RedactionRecord,
         TreeRecord,
     )

@@ -44,6 +44,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "contract": ("契約期間が正しくありません。", "The contract's dates are not acceptable."),
     "hold": ("保全の指定が正しくありません。", "The hold is not acceptable."),
     "too-early": ("保存期間がまだ終わっていません。", "The retention period is not over yet."),
+    "moved": (
+        "このログは別のマネージャーへ移りました。",
+        "The log has moved to another manager.",
+    ),
+    "move": ("ログの移転を確かめられません。", "The move of the log is not proven."),
     "nothing": ("対象となる記録がありません。", "There is nothing that this could apply to."),
 }
 

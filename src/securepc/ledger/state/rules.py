@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from securepc.ledger.checkpoint import tree_name
-from securepc.ledger.state import batches, retention
+from securepc.ledger.state import batches, moves, retention
 from securepc.ledger.state.logs import History, LogState
 from securepc.ledger.state.records import (
     ContractRecord,
@@ -20,6 +20,7 @@ from securepc.ledger.state.records import (
     KeyRecord,
     LogRecord,
     MonthRecord,
+    MoveRecord,
     RedactionRecord,
     TreeRecord,
     key_id,
@@ -47,6 +48,7 @@ class Case(NamedTuple):
     document: dict[str, Any]
     time: int
     history: History
+    home: bytes | None = None  # the beginning of this chain
 
     def device(self) -> DeviceRecord:
         """The registered device that the document is about."""
@@ -75,7 +77,7 @@ def read(leaf: bytes, log: bytes) -> tuple[Leaf, dict[str, Any]]:
         Malformed: not one of its kind's documents in its one spelling.
     """
     parts = leaves.split(leaf)
-    if (parts.kind not in RULES and parts.kind != "log") or parts.version != 1:
+    if (parts.kind not in RULES and parts.kind not in ("log", "adopt")) or parts.version != 1:
         raise Refused("unknown-kind", f"securepc/{parts.kind}/v{parts.version}")
     document = documents.decode(parts.kind, parts.body)
     if document["log"] != log.hex():
@@ -254,6 +256,20 @@ def _redact(case: Case) -> None:
     case.log.registry.put(RedactionRecord(batch, sequence, case.log.size))
 
 
+def _leave(case: Case) -> None:
+    case.signed_by(case.log.head.registrar)
+    moves.leave(case.log, case.document, case.home)
+
+
+def adopt(case: Case, known: LogState | None, body: bytes) -> LogState:
+    """`adopt`: the first leaf here of a log from another chain, signed by the registrar it had there.
+    Gives the log."""
+    log = moves.adopted(known, case.document, body, case.home, case.time)
+    case.signed_by(log.head.registrar)
+    log.registry.put(MoveRecord(b64decode(case.document["chain"], 32), log.size, False))
+    return log
+
+
 def _leaf(case: Case, index: int) -> bytes | None:
     for place, leaf in case.log.recent.values():
         if place == index:
@@ -276,4 +292,5 @@ RULES: dict[str, Callable[[Case], None]] = {
     "release": _release,
     "expire": _expire,
     "redact": _redact,
+    "leave": _leave,
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from securepc.ledger import genesis as geneses
@@ -89,7 +89,8 @@ class Store:
         self.height = queries.height(db)
         self.time = queries.block_time(db, self.height) if self.height else self.genesis.created
         self._next = db.execute("SELECT ifnull(max(place) + 1, 0) FROM leaves").fetchone()[0]
-        self.state = State(self, [self._load(row) for row in queries.logs(db)])
+        known = [self._load(row) for row in queries.logs(db)]
+        self.state = State(self, known, home=b"" if self.genesis.voted else self.genesis.beginning)
         self.state.settle()
         self._check()
         self._sweep: expiry.Sweep | None = self._new_sweep()
@@ -113,8 +114,11 @@ class Store:
         """The height of the block that brought a leaf; KeyError where there is none."""
         return queries.run(self._db, self._numbers.log(log), index).height
 
-    def write(self, block: Block) -> None:
+    def write(
+        self, block: Block, before: Callable[[sqlite3.Connection, writer.Numbers], None] | None = None
+    ) -> None:
         """Make a block durable, and its state this store's. When it returns, the block is on the disk.
+        `before` writes what is to be there first, in the same SQLite transaction.
 
         Raises:
             StoreFull: no space; the store is as it was.
@@ -127,6 +131,8 @@ class Store:
                 sql = "UPDATE meta SET value = ? WHERE name = 'head' AND value = ?"
                 if self._db.execute(sql, (head, block.header.previous)).rowcount != 1:
                     raise StoreDamaged("the head of the chain is not the block that this one builds on")
+                if before is not None:
+                    before(self._db, self._numbers)
                 following = writer.write(self._db, block, self._numbers, self._next)
         except BaseException:
             self._numbers.forget()

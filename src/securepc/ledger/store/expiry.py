@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from securepc.ledger.state import LogState, retention
+from securepc.ledger.state import LogState, MoveRecord, retention
 from securepc.ledger.store import queries
 
 RUNS = 500
@@ -29,16 +29,20 @@ class Sweep:
     def step(self) -> bool:
         """Drop some bodies, inside an open SQLite transaction; False once there are no more."""
         some = list(islice(self._runs, RUNS))
-        self._db.executemany("DELETE FROM bodies WHERE place >= ? AND place < ?", some)
+        self._db.executemany(
+            f"DELETE FROM bodies WHERE place >= ? AND place < ? {queries.OF_BATCHES}",  # noqa: S608 - ours
+            some,
+        )
         return bool(some)
 
     def _find(self, logs: list[tuple[int, LogState]]) -> Iterator[tuple[int, int]]:
         for no, log in logs:
+            came = log.registry.get(MoveRecord) is not None
             for part in retention.droppable(log):
-                # Months that were swept before cost one look.
+                # Months that were swept before cost one look, where a log's leaves stand in their order.
                 first = part.start + queries.run(self._db, no, part.start).shift
                 last = part.stop - 1 + queries.run(self._db, no, part.stop - 1).shift
                 sql = "SELECT 1 FROM bodies WHERE place >= ? AND place <= ? LIMIT 1"
-                if self._db.execute(sql, (first, last)).fetchone():
+                if came or self._db.execute(sql, (first, last)).fetchone():
                     for run in queries.runs(self._db, no, part.start, part.stop):
                         yield run.start + run.shift, run.stop + run.shift

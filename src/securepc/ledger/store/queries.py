@@ -15,6 +15,13 @@ MAX_SIZE = 2**53
 """No log has more leaves: whatever is asked for beyond is not there, and SQLite would choke on it."""
 
 
+OF_BATCHES = (
+    "AND NOT EXISTS (SELECT 1 FROM leaves WHERE leaves.place = bodies.place"
+    " AND substr(leaf, 1, 18) = CAST('securepc/adopt/v1' || char(10) AS BLOB))"
+)
+"""Leaves out the bodies that never go: the proofs with which logs came from other chains."""
+
+
 class LogRow(NamedTuple):
     """A log as of the last block; `key` is the Ed25519 key of its checkpoints."""
 
@@ -56,8 +63,8 @@ def heights(db: sqlite3.Connection, above: int, limit: int) -> list[int]:
 
 
 def block(db: sqlite3.Connection, at: int) -> bytes | None:
-    """The signed leaf of a block."""
-    if not 0 < at < MAX_SIZE:
+    """The signed leaf of a block; below zero, of other chains, where a log came from."""
+    if not -MAX_SIZE < at < MAX_SIZE:
         return None
     row = db.execute("SELECT leaf FROM blocks WHERE height = ?", (at,)).fetchone()
     return row[0] if row else None
@@ -163,8 +170,8 @@ def only_leaves(db: sqlite3.Connection, start: int, stop: int) -> list[bytes]:
 
 
 def has_bodies(db: sqlite3.Connection, start: int, stop: int) -> bool:
-    """Whether there is a body in these places."""
-    sql = "SELECT 1 FROM bodies WHERE place >= ? AND place < ? LIMIT 1"
+    """Whether there is a batch's body in these places."""
+    sql = f"SELECT 1 FROM bodies WHERE place >= ? AND place < ? {OF_BATCHES} LIMIT 1"  # noqa: S608 - ours
     return db.execute(sql, (start, stop)).fetchone() is not None
 
 

@@ -27,7 +27,7 @@ class Numbers:
 
     def find(self, log: bytes) -> int | None:
         """The number of a log, None where it is new."""
-        return self._logs.get(log)
+        return self._logs.get(log) or self._fresh.get((0, log))
 
     def add_log(self, log: bytes, key: bytes) -> int:
         """Store a new log; its size and roots are updated with the others'."""
@@ -93,7 +93,7 @@ def write(db: sqlite3.Connection, block: Block, numbers: Numbers, first: int) ->
     )
     db.executemany(
         "INSERT INTO bodies (place, body) VALUES (?, ?)",
-        ((first + i, item.body) for i, item in enumerate(items) if is_batch(item.leaf)),
+        ((first + i, item.body) for i, item in enumerate(items) if item.body or is_batch(item.leaf)),
     )
     shifts = _shifts(block, first)
     for signed in block.checkpoints:
@@ -108,7 +108,7 @@ def write(db: sqlite3.Connection, block: Block, numbers: Numbers, first: int) ->
             "UPDATE logs SET size = ?, root = ?, registry = ? WHERE no = ?",
             (log.size, signed.root, log.registry.root(), no),
         )
-        _write_log(db, log, no, numbers)
+        write_log(db, log, no, numbers)
     return first + len(items)
 
 
@@ -125,7 +125,8 @@ def _shifts(block: Block, first: int) -> dict[bytes, int]:
     return {log: starts[log] - (sizes[log] - counts[log]) for log in counts}
 
 
-def _write_log(db: sqlite3.Connection, log: LogState, no: int, numbers: Numbers) -> None:
+def write_log(db: sqlite3.Connection, log: LogState, no: int, numbers: Numbers) -> None:
+    """What is new of a log since it was last stored: tiles, the index of its batches, its records."""
     db.executemany(
         "INSERT OR REPLACE INTO tiles (log, level, n, hashes) VALUES (?, ?, ?, ?)",
         ((no, level, n, hashes) for (level, n), hashes in _tiles(db, log, no)),

@@ -146,6 +146,13 @@ KINDS: dict[str, dict[str, Check]] = {
     "release": {**_IN_LOG, "hold": handle, **_GROUND},
     "expire": {**_IN_LOG, "month": month},
     "redact": {**_IN_LOG, "leaf": integer, "sequence": integer, **_GROUND},
+    "leave": {**_IN_LOG, "to": HASH},  # the beginning of the chain in which the log goes on
+    "adopt": {
+        **_IN_LOG,
+        "chain": HASH,  # the beginning of the chain that the log comes from
+        "size": integer,  # how many leaves it had
+        "proof": HASH,  # SHA-256 of the transaction's body
+    },
     # between manager and agent, not leaves
     "policy": {
         "log": handle,
