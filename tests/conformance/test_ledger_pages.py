@@ -69,7 +69,7 @@ def test_transactions() -> None:
 
 def test_the_table_of_kinds_is_that_of_the_rules() -> None:
     table = {row[0].strip("`"): row[1:] for row in rows("transaction") if len(row) == 4 and row[0] != "kind"}
-    assert set(table) == {"log", "batch", *rules.RULES}
+    assert set(table) == {"log", "batch", "adopt", *rules.RULES}
     for kind, (signer, _, codes) in table.items():
         assert ("device" in signer) == (kind in ("batch", "rotate"))
         for code in re.findall(r"`([a-z-]+)`", codes):
@@ -80,7 +80,7 @@ def test_the_table_of_kinds_is_that_of_the_rules() -> None:
 
 def test_the_table_of_fields_is_that_of_the_documents() -> None:
     table = {row[0].strip("`"): row[1] for row in rows("transaction") if len(row) == 2 and row[0] != "kind"}
-    assert set(table) == {"log", *rules.RULES}
+    assert set(table) == {"log", "adopt", *rules.RULES}
     for kind, fields in table.items():
         named = set(re.findall(r"`([a-z]+)`", fields))
         assert documents.KINDS[kind].keys() - {"log", "at"} <= named, kind
