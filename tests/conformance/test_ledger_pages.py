@@ -153,6 +153,7 @@ def _fields(kind: str) -> set[str]:
     """The fields of a record's JSON."""
     sample = {"contract": ("2026-01-01", None, 0, 0), "month": ("2026-11", 0), "redaction": (0, 0, 0)}
     sample |= {"log": (bytes(32), bytes(32), 0), "key": (bytes(16), bytes(32), 0)}
+    sample |= {"move": (bytes(32), 0, True)}
     sample |= {"tree": (0, "0123456789abcdef", 1, bytes(32))}
     sample |= {"device": (bytes(16), bytes(32), bytes(32), 0, 0, 0), "hold": (bytes(16), 0, 0, 0)}
     return set(records._TYPES[kind](*sample[kind]).fields())
