@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from ledger_world import START, Agency, Device, MemoryKeys
 from tiny_votes import Voters, digest
@@ -91,9 +90,11 @@ class Node:
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outer.asked.append(self.path)
-                body = outer.raw if outer.raw is not None else json.dumps(outer._answer(self.path)).encode()
+            def do_POST(self) -> None:
+                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                outer.asked.append(asked["method"])
+                answer = outer._answer(asked["method"], asked["params"])
+                body = outer.raw if outer.raw is not None else json.dumps(answer).encode()
                 self.send_response(200)
                 self.end_headers()
                 self.wfile.write(body)
@@ -112,15 +113,14 @@ class Node:
         self._server.shutdown()
         self._server.server_close()
 
-    def _answer(self, path: str) -> dict[str, Any]:
-        split = urlsplit(path)
-        if split.path == "/status":
+    def _answer(self, method: str, parameters: dict[str, str]) -> dict[str, Any]:
+        if method == "status":
             ends = {"earliest_block_height": min(self.voted), "latest_block_height": max(self.voted)}
             return {"result": {"sync_info": {name: str(height) for name, height in ends.items()}}}
-        voted = self.voted.get(int(parse_qs(split.query)["height"][0]))
+        voted = self.voted.get(int(parameters["height"]))
         if voted is None:
             return {"error": {"code": -32603, "message": "Internal error", "data": "height is not available"}}
-        return {"result": _commit(voted) if split.path == "/commit" else _validators(voted)}
+        return {"result": _commit(voted) if method == "commit" else _validators(voted)}
 
 
 def _commit(voted: Voted) -> dict[str, Any]:

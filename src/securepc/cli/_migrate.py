@@ -37,7 +37,7 @@ def migrate(home: Path, cards: tuple[Path, ...], yes: bool, as_json: bool) -> No
 
     chain = home / "ledger" / "chain.sqlite"
     folder = home / "ledger" / "validators"
-    known = [one for path in cards for one in _read(path)]
+    known = [one for path in cards for one in read_cards(path)]
     if not yes and not click.confirm(
         say(
             f"{len(known)}台の検証ノードに引き継ぎます。元には戻せません。よろしいですか",
@@ -137,7 +137,8 @@ def begin(folder: Path, home: Path) -> None:
     )
 
 
-def _read(path: Path) -> list[Validator]:
+def read_cards(path: Path) -> list[Validator]:
+    """The cards in a file."""
     from securepc.ledger.abci import settings
     from securepc.wire.signed.canonical import Malformed
 

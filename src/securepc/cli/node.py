@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from securepc.cli import _migrate
+from securepc.cli import _join, _migrate
 from securepc.cli._errors import EXIT_VERDICT, UserError, say
 from securepc.cli._home import home_option
 
@@ -31,12 +31,20 @@ def command() -> None:
 
 command.add_command(_migrate.prepare)
 command.add_command(_migrate.begin)
+command.add_command(_join.join)
 
 
 @command.command()
 @home_option
 @_PROGRAM
-def run(home: Path, program: str) -> None:
+@click.option(
+    "--snapshots",
+    default=3600.0,
+    show_default=True,
+    type=click.FloatRange(1),
+    help="Seconds between two snapshots, the same on all nodes. 参加用スナップショットの間隔(秒)。",
+)
+def run(home: Path, program: str, snapshots: float) -> None:
     """Run this validator until it is stopped. 検証ノードを動かします。"""
     from securepc.ledger.abci.node import Node  # only now: `--help` is to be quick
     from securepc.ledger.store import StoreError
@@ -48,7 +56,7 @@ def run(home: Path, program: str) -> None:
             f"{folder} に検証ノードの設定がありません。securepc node begin か testnet で作成してください。",
             f"there is no validator in {folder}; make one with securepc node begin, or testnet.",
         )
-    node = Node(folder, _found(program))
+    node = Node(folder, _found(program), snapshots)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: node.stop())
     try:
@@ -94,6 +102,7 @@ def testnet(folder: Path, validators: int, port: int, program: str, as_json: boo
         document = settings.genesis_json(genesis, {one.public: one.name for one in made})
         for n, home in enumerate(homes):
             (home / "comet" / "config" / "genesis.json").write_bytes(document)
+            (home / settings.CARD).write_bytes(settings.write_cards([made[n]]))
             others = [one for one in made if one is not made[n]]
             settings.settle(home / "comet", home / settings.SOCKET, "127.0.0.1", ports[n], others)
     except settings.Failed as error:

@@ -19,7 +19,8 @@ from validators import Node, Testnet, eventually
 import securepc
 from securepc.ledger import fsck, merkle
 from securepc.ledger.log import LogReader
-from securepc.ledger.votes.rpc import Rpc
+from securepc.ledger.rpc import Rpc
+from securepc.ledger.votes.asked import Votes
 from securepc.wire.signed import votes
 
 pytestmark = pytest.mark.timeout(600)
@@ -99,7 +100,7 @@ def test_our_hashes_are_comets_at_every_height(net: Testnet) -> None:
     finally:
         sequencer.close()
     node = net.nodes[1]
-    rpc = Rpc(node.rpc)
+    rpc = Votes(Rpc(node.rpc))
     eventually(lambda: rpc.heights()[1] >= 3)
     first, last = rpc.heights()
     assert first == 1

@@ -35,13 +35,18 @@ class Node:
         self.home, self.rpc, self._program = home, rpc, program
         self.script: tuple[str, ...] = ("-m", "securepc")
         """What runs in the place of our program, for nodes that are to be late or to cheat."""
+        self.options: tuple[str, ...] = ()
+        """Further options of `node run`."""
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         command = [sys.executable, *self.script, "node", "run", "--home", str(self.home)]
         log = (self.home / "log").open("ab")
         self.process = subprocess.Popen(
-            [*command, "--cometbft", str(self._program)], stdout=log, stderr=log, start_new_session=True
+            [*command, *self.options, "--cometbft", str(self._program)],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
 
     def kill(self) -> None:
@@ -89,6 +94,7 @@ class Testnet:
         program: Path,
         count: int = 4,
         scripts: Mapping[int, tuple[str, ...]] | None = None,
+        options: tuple[str, ...] = (),
     ) -> None:
         command = [sys.executable, "-m", "securepc", "node", "testnet", str(folder), "--json"]
         more = ["--validators", str(count), "--port", str(free_ports(2 * count)), "--cometbft", str(program)]
@@ -98,6 +104,8 @@ class Testnet:
         self.nodes = [
             Node(Path(home), rpc, program) for home, rpc in zip(made["homes"], made["rpc"], strict=True)
         ]
+        for node in self.nodes:
+            node.options = options
         for number, script in (scripts or {}).items():
             self.nodes[number].script = (str(Path(__file__).with_name(script[0])), *script[1:])
         self.authority = SigningKey(bytes.fromhex((folder / "authority.key").read_text().strip()))

@@ -11,9 +11,10 @@ from tiny_votes import Voters, digest
 from voted_chain import Node, VotedChain
 
 from securepc.ledger import fsck, merkle
+from securepc.ledger.rpc import Rpc
 from securepc.ledger.store import StoreError
+from securepc.ledger.votes.asked import Votes
 from securepc.ledger.votes.keeper import Keeper
-from securepc.ledger.votes.rpc import Rpc
 from securepc.ledger.votes.store import VoteStore, path_beside
 from securepc.wire import keys
 from securepc.wire.signed import votes
@@ -36,7 +37,7 @@ def node(chain: VotedChain) -> Iterator[Node]:
 
 
 def keep(chain: VotedChain, node: Node) -> None:
-    keeper = Keeper(chain.path, Rpc(node.url))
+    keeper = Keeper(chain.path, Votes(Rpc(node.url)))
     try:
         keeper.step()
     finally:
@@ -61,10 +62,10 @@ def test_what_was_missed_is_asked_for_and_the_rest_is_not(chain: VotedChain, nod
     chain.add()
     node.asked.clear()
     keep(chain, node)
-    assert [path.partition("?")[0] for path in node.asked] == ["/status", "/commit", "/validators"]
+    assert node.asked == ["status", "commit", "validators"]
     node.asked.clear()
     keep(chain, node)
-    assert node.asked in ([], ["/status"])
+    assert node.asked in ([], ["status"])
 
 
 def test_without_the_file_it_is_made_again(chain: VotedChain, node: Node) -> None:
@@ -146,7 +147,7 @@ def test_answers_that_are_none(chain: VotedChain, node: Node, raw: bytes) -> Non
 
 def test_a_node_that_is_away(chain: VotedChain) -> None:
     with pytest.raises(StoreError, match="does not answer"):
-        Keeper(chain.path, Rpc("http://127.0.0.1:9")).step()
+        Keeper(chain.path, Votes(Rpc("http://127.0.0.1:9"))).step()
 
 
 def test_a_node_that_joined_later_has_no_older_votes(chain: VotedChain, node: Node) -> None:

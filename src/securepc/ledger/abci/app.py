@@ -21,6 +21,9 @@ from securepc.ledger.abci.pool import Held, Pool
 from securepc.ledger.genesis import Genesis, parse
 from securepc.ledger.state import Refused
 from securepc.ledger.state.refused import SENTENCES
+from securepc.ledger.statesync import snapshot
+from securepc.ledger.statesync.joining import Joining, Took, listed
+from securepc.ledger.statesync.offers import Offers
 from securepc.ledger.store import Store, StoreError, create_store, open_store
 from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.documents import b64decode
@@ -33,24 +36,40 @@ UNKNOWN, LATER = 999, 998
 NEW, AGAIN = 0, 1
 """Kinds of CheckTx."""
 ACCEPT, REJECT = 1, 2
+OFFER_ACCEPT, OFFER_REJECT = 1, 3
+PIECE_ACCEPT, PIECE_RETRY, PIECE_REJECT_SNAPSHOT = 1, 3, 5
 
 
 class Application:
     """Over the store at a path, which CometBFT's first block creates."""
 
-    def __init__(self, path: Path, *, on_block: Callable[[int], None] = lambda height: None) -> None:
-        """Raises StoreError where the store is there and cannot be used."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        on_block: Callable[[int], None] = lambda height: None,
+        offers: Offers | None = None,
+        joining: Joining | None = None,
+    ) -> None:
+        """Raises StoreError where the store is there and cannot be used.
+
+        `offers`: snapshots for others; `joining`: for a node that is made of one.
+        """
         self._path = path
         self._on_block = on_block
-        self._store: Store | None = open_store(path) if path.exists() else None
-        self._pool: Pool | None = Pool(self._store) if self._store else None
+        self._offers = offers
+        self._joining = joining
+        self._store: Store | None = None
+        self._pool: Pool | None = None
+        self._pick_up()
         self._pending: block.Block | None = None
         self._signers = Nobody()
 
     def close(self) -> None:
-        """Close the store."""
-        if self._store is not None:
-            self._store.close()
+        """Close the store, and give up a snapshot that is not whole."""
+        if self._joining is not None:
+            self._joining.close()
+        self._let_go()
 
     @property
     def store(self) -> Store:
@@ -67,7 +86,7 @@ class Application:
     def info(self) -> pb.InfoAnswer:
         """Where the application stands. Blocks without transactions are not kept: CometBFT replays them."""
         if self._store is None:
-            return pb.InfoAnswer(data="securepc", version=__version__)
+            return pb.InfoAnswer(data="securepc", version=__version__, app_version=1)
         # Blocks from before validators voted are none of CometBFT's.
         height = self.store.height if self.store.height > self.store.genesis.signed else 0
         root = self.store.state.root() if height else b""
@@ -86,14 +105,15 @@ class Application:
             if genesis.continues is not None:
                 raise StoreError("the ledger that this chain continues is not here: securepc node begin")
             create_store(self._path, genesis)
-            self._store = open_store(self._path)
-            self._pool = Pool(self._store)
+            self._pick_up()
         if self.store.genesis != genesis or self.store.height != genesis.signed:
             raise StoreError("the store is of another chain, or not empty")
         return pb.InitChainAnswer(app_hash=self.store.state.root())
 
     def check_tx(self, asked: pb.CheckTx) -> pb.TxResult:
         """Whether a transaction may wait for a block, or may go on waiting."""
+        if self._pool is None:
+            return pb.TxResult(code=UNKNOWN, log="this node has not joined the chain yet")
         try:
             held = self.pool.take_again(asked.tx) if asked.type == AGAIN else self.pool.take(asked.tx)
         except Refused as refused:
@@ -137,17 +157,23 @@ class Application:
 
     def commit(self) -> pb.CommitAnswer:
         """Make the block durable. CometBFT keeps its own blocks: nothing is to be pruned."""
+        if self._joining is not None:
+            self._joining.joined()
+            self._joining = None
         if self._pending is not None:
+            before = self.store.time
             self.store.write(self._pending)
             self._pending = None
             self._on_block(self.store.height)
+            if self._offers is not None:
+                self._offers.block(self.store, before)
         self.pool.next_block()
         return pb.CommitAnswer()
 
     def query(self, asked: pb.Query) -> pb.QueryAnswer:
         """`/expect`: a transaction of this SHA-256 comes from the sequencer beside us; the answer is 01 if it
-        waits here already, 00 if not. `/judge`: what the rules say of a transaction now. `/root`: the state
-        root as of the last block, for people who look."""
+        waits here already, 00 if not. `/judge`: what the rules say of a transaction now. `/snapshots`: what
+        others may join by. `/root`: the state root as of the last block, for people who look."""
         if self._store is None:
             return pb.QueryAnswer(code=1, log="the chain has not begun")
         match asked.path:
@@ -159,10 +185,71 @@ class Application:
                 except Refused as refused:
                     return pb.QueryAnswer(code=CODES.get(refused.code, UNKNOWN), log=_said(refused))
                 return pb.QueryAnswer(height=self.store.height)
+            case "/snapshots":
+                offered = self._offers.all() if self._offers is not None else []
+                return pb.QueryAnswer(value=listed(offered), height=self.store.height)
             case "/root":
                 return pb.QueryAnswer(value=self.store.state.root(), height=self.store.height)
             case _:
                 return pb.QueryAnswer(code=1, log="unknown")
+
+    def list_snapshots(self) -> pb.ListSnapshotsAnswer:
+        """What others may join by."""
+        offered = self._offers.all() if self._offers is not None else []
+        return pb.ListSnapshotsAnswer(
+            snapshots=[
+                pb.Snapshot(
+                    height=one.height,
+                    format=snapshot.NUMBER,
+                    chunks=len(one.pieces),
+                    hash=one.hash,
+                    metadata=one.encode(),
+                )
+                for one in offered
+            ]
+        )
+
+    def load_snapshot_chunk(self, asked: pb.LoadSnapshotChunk) -> pb.Chunk:
+        """One piece of those; empty where it cannot be had."""
+        if self._offers is None or asked.format != snapshot.NUMBER:
+            return pb.Chunk()
+        return pb.Chunk(chunk=self._offers.piece(asked.height, asked.chunk))
+
+    def offer_snapshot(self, asked: pb.OfferSnapshot) -> pb.Verdict:
+        """Begin to be made of a snapshot: only of the one that the operator trusts."""
+        joining, found = self._joining, asked.snapshot
+        if joining is None or not joining.pending() or found.format != snapshot.NUMBER:
+            return pb.Verdict(status=OFFER_REJECT)
+        has = self._store.head if self._store is not None else None
+        self._let_go()
+        begun = joining.offered(found.metadata, found.height, asked.app_hash, has)
+        self._pick_up()
+        return pb.Verdict(status=OFFER_ACCEPT if begun else OFFER_REJECT)
+
+    def apply_snapshot_chunk(self, asked: pb.ApplySnapshotChunk) -> pb.ApplySnapshotChunkAnswer:
+        """The next piece. A false one is fetched again, from somebody else."""
+        took = self._joining.take(asked.index, asked.chunk) if self._joining is not None else Took.REFUSED
+        match took:
+            case Took.AGAIN:
+                return pb.ApplySnapshotChunkAnswer(
+                    result=PIECE_RETRY, refetch_chunks=[asked.index], reject_senders=[asked.sender]
+                )
+            case Took.REFUSED:
+                return pb.ApplySnapshotChunkAnswer(result=PIECE_REJECT_SNAPSHOT)
+            case Took.DONE:
+                self._let_go()
+                self._pick_up()
+        return pb.ApplySnapshotChunkAnswer(result=PIECE_ACCEPT)
+
+    def _let_go(self) -> None:
+        if self._store is not None:
+            self._store.close()
+        self._store, self._pool = None, None
+
+    def _pick_up(self) -> None:
+        if self._path.exists():
+            self._store = open_store(self._path)
+            self._pool = Pool(self._store)
 
     def _carry_out(self, judge: Judge, data: bytes) -> pb.TxResult:
         try:
@@ -185,6 +272,16 @@ def genesis_in(app_state: bytes) -> Genesis:
         return parse(b64decode(json.loads(app_state)["genesis"]))
     except (ValueError, KeyError, TypeError, Malformed) as error:
         raise StoreError(f"CometBFT's genesis.json has no genesis of ours: {error}") from None
+
+
+def genesis_of(home: Path) -> Genesis:
+    """The genesis of the chain that CometBFT's folder is for.
+
+    Raises:
+        StoreError: see `genesis_in`.
+    """
+    document = json.loads((home / "config" / "genesis.json").read_bytes())
+    return genesis_in(json.dumps(document.get("app_state")).encode("utf-8"))
 
 
 def _micros(time: pb.Timestamp) -> int:

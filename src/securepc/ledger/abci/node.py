@@ -10,10 +10,13 @@ from pathlib import Path
 
 from securepc.ledger import fsck
 from securepc.ledger.abci import settings
-from securepc.ledger.abci.app import Application
+from securepc.ledger.abci.app import Application, genesis_of
 from securepc.ledger.abci.server import Server
+from securepc.ledger.rpc import Rpc
+from securepc.ledger.statesync.joining import Joining
+from securepc.ledger.statesync.offers import EVERY, Offers
+from securepc.ledger.votes.asked import Votes
 from securepc.ledger.votes.keeper import Keeper
-from securepc.ledger.votes.rpc import Rpc
 
 _log = logging.getLogger(__name__)
 _LOOK = 0.2
@@ -24,9 +27,11 @@ _SCRUB = 3_600.0
 class Node:
     """`HOME/node`: `comet/` is CometBFT's folder, `chain.sqlite` ours."""
 
-    def __init__(self, folder: Path, program: str = "cometbft") -> None:
+    def __init__(self, folder: Path, program: str = "cometbft", snapshots: float = EVERY) -> None:
+        """`snapshots`: seconds of block time between two of them."""
         self._folder = folder
         self._program = program
+        self._snapshots = snapshots
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -40,11 +45,14 @@ class Node:
             StoreError: the store cannot be used.
             OSError: there is no such program, or the socket cannot be made.
         """
-        application = Application(self._folder / "chain.sqlite")
+        chain = self._folder / "chain.sqlite"
+        offers = Offers(chain, self._snapshots)
+        joining = Joining(self._folder, lambda: genesis_of(self._folder / "comet"))
+        application = Application(chain, offers=offers, joining=joining)
         server = Server(self._folder / settings.SOCKET, application)
         scrub = threading.Thread(target=self._scrub, args=(server,), name="scrub", daemon=True)
         scrub.start()
-        keeper = Keeper(self._folder / "chain.sqlite", Rpc(settings.rpc_address(self._folder / "comet")))
+        keeper = Keeper(chain, Votes(Rpc(settings.rpc_address(self._folder / "comet"))))
         keeper.start()
         command = [self._program, "node", "--home", str(self._folder / "comet")]
         comet = subprocess.Popen(command)  # noqa: S603 - a program that the operator named
@@ -66,6 +74,7 @@ class Node:
             comet.wait()
             self._stopping.set()
             server.close()
+            offers.close()
 
     def _scrub(self, server: Server) -> None:
         """Check the whole store at the start and each hour: roots that are kept in memory would hide what

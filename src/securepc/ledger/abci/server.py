@@ -111,7 +111,14 @@ class Server:
                 empty = not asked.verify_vote_extension.vote_extension
                 return pb.Response(verify_vote_extension=pb.Verdict(status=ACCEPT if empty else REJECT))
             case "list_snapshots":
-                return pb.Response(list_snapshots=pb.ListSnapshotsAnswer())
+                return pb.Response(list_snapshots=app.list_snapshots())
+            case "offer_snapshot":
+                return pb.Response(offer_snapshot=app.offer_snapshot(asked.offer_snapshot))
+            case "load_snapshot_chunk":
+                return pb.Response(load_snapshot_chunk=app.load_snapshot_chunk(asked.load_snapshot_chunk))
+            case "apply_snapshot_chunk":
+                answer = app.apply_snapshot_chunk(asked.apply_snapshot_chunk)
+                return pb.Response(apply_snapshot_chunk=answer)
             case _:
                 raise Broken(f"an unknown question: {name}")
 

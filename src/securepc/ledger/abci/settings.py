@@ -173,6 +173,24 @@ def introduce(home: Path, peers: Sequence[Validator]) -> None:
     replace_file(path, text.encode("utf-8"))
 
 
+def follow(home: Path, servers: Sequence[str], height: int, header: bytes) -> None:
+    """Let a node without blocks begin with a snapshot: `servers` are the RPC addresses of two nodes or more,
+    from which CometBFT takes headers, and `header` is the hash of the one at a height."""
+    path = home / "config" / "config.toml"
+    text = path.read_text("utf-8")
+    values = {
+        "enable": True,
+        "rpc_servers": ",".join(servers),
+        "trust_height": height,
+        "trust_hash": header.hex().upper(),
+        "discovery_time": "5s",
+        "temp_dir": str(home / "data"),
+    }
+    for name, value in values.items():
+        text = _set(text, "statesync", name, value)
+    replace_file(path, text.encode("utf-8"))
+
+
 def _addresses(peers: Sequence[Validator]) -> str:
     return ",".join(f"{one.node_id}@{one.address}" for one in peers)
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from securepc.ledger.abci import again
 from securepc.ledger.chain import Committed
 from securepc.ledger.log import LogReader
-from securepc.ledger.sequencer.rpc import Answer, Validator
+from securepc.ledger.sequencer.validator import Answer, Validator
 from securepc.ledger.state import Refused
 from securepc.ledger.store import Unordered
 from securepc.wire.signed import batch as headers

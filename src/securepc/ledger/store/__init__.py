@@ -50,8 +50,10 @@ def create_store(path: Path, genesis: Genesis) -> None:
     schema.create(path, {"genesis": genesis.encode(), "head": genesis.beginning})
 
 
-def open_store(path: Path, *, floor: int = FLOOR) -> Store:
+def open_store(path: Path, *, floor: int = FLOOR, hurried: bool = False) -> Store:
     """Open a store to write to it.
+
+    `hurried`: nothing is on the disk before the file is synced. For a store that is being built.
 
     Raises:
         StoreLocked: another process does.
@@ -64,6 +66,8 @@ def open_store(path: Path, *, floor: int = FLOOR) -> Store:
     db = None
     try:
         db = schema.connect(path)
+        if hurried:
+            db.execute("PRAGMA synchronous = OFF")
         _check_format(db)
         return Store(path, db, lock, floor)
     except BaseException as error:
@@ -185,8 +189,15 @@ class Store:
         if not more:
             self._sweep = None
 
+    def spent(self) -> Iterator[tuple[int, int]]:
+        """The places [start, stop) of all leaves whose bodies may be gone, whether they are or not."""
+        return expiry.spent(self._db, self._numbered())
+
     def _new_sweep(self) -> expiry.Sweep:
-        return expiry.Sweep(self._db, [(self._numbers.log(log.log), log) for log in self.state.logs()])
+        return expiry.Sweep(self._db, self._numbered())
+
+    def _numbered(self) -> list[tuple[int, LogState]]:
+        return [(self._numbers.log(log.log), log) for log in self.state.logs()]
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -19,6 +19,14 @@ def ends_something(leaves: Iterable[bytes]) -> bool:
     return any(leaf.startswith(_ENDS) for leaf in leaves)
 
 
+def spent(db: sqlite3.Connection, logs: Iterable[tuple[int, LogState]]) -> Iterator[tuple[int, int]]:
+    """The places [start, stop) of all leaves whose bodies may be gone, whether they are or not."""
+    for no, log in logs:
+        for part in retention.droppable(log):
+            for run in queries.runs(db, no, part.start, part.stop):
+                yield run.start + run.shift, run.stop + run.shift
+
+
 class Sweep:
     """One pass over all that may be dropped. Starts again from the beginning after a restart."""
 

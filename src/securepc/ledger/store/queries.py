@@ -131,6 +131,22 @@ def run(db: sqlite3.Connection, no: int, index: int) -> Run:
     raise KeyError(index)
 
 
+def size_below(db: sqlite3.Connection, no: int, height: int) -> int:
+    """How large a log was before the block at a height. Heights rise with sizes: a search by halves."""
+    sql = "SELECT size, height FROM checkpoints WHERE log = ? AND size > ? ORDER BY size LIMIT 1"
+    row = db.execute("SELECT max(size) FROM checkpoints WHERE log = ?", (no,)).fetchone()
+    low, high = 0, (row[0] or 0) + 1
+    # `low` is a size before that height (or 0), and no such size is `high` or more.
+    while high - low > 1:
+        middle = (low + high) // 2
+        found = db.execute(sql, (no, middle - 1)).fetchone()
+        if found is not None and found[0] < high and found[1] < height:
+            low = found[0]
+        else:
+            high = middle
+    return low
+
+
 def leaf(db: sqlite3.Connection, no: int, index: int) -> bytes:
     """A leaf of a log; KeyError where it has none."""
     place = index + run(db, no, index).shift

@@ -14,7 +14,7 @@ from securepc.ledger import merkle
 from securepc.ledger.genesis import Genesis
 from securepc.ledger.log import LogReader
 from securepc.ledger.store import StoreError
-from securepc.ledger.votes.rpc import Rpc
+from securepc.ledger.votes.asked import Votes
 from securepc.ledger.votes.store import VoteStore, path_beside
 from securepc.wire import keys
 from securepc.wire.signed import block as blocks
@@ -32,9 +32,9 @@ _MANY = 5_000
 class Keeper:
     """Over a chain's store and the RPC address of the node that writes it. `step` by hand, or `start`."""
 
-    def __init__(self, chain: Path, rpc: Rpc) -> None:
+    def __init__(self, chain: Path, asked: Votes) -> None:
         self._path = chain
-        self._rpc = rpc
+        self._asked = asked
         self._reader: LogReader | None = None
         self._store: VoteStore | None = None
         self._kept: set[int] = set()
@@ -91,7 +91,7 @@ class Keeper:
         wanted = self._reader.heights(self._last, _MANY)
         if not wanted:
             return
-        first, newest = self._rpc.heights()
+        first, newest = self._asked.heights()
         for height in wanted:
             if self._stopping.is_set() or height >= newest:
                 return
@@ -112,10 +112,10 @@ class Keeper:
             expected = votes.validators_hash(genesis.validators, merkle.root_of)
         else:
             above, expected = before.header.height, before.header.next_validators
-        voted = self._rpc.voted(height)
+        voted = self._asked.voted(height)
         if voted.header.validators != expected:
             for between in range(above + 1, height):
-                passed = self._rpc.voted(between)
+                passed = self._asked.voted(between)
                 if passed.header.validators != passed.header.next_validators:
                     expected = _put(store, passed, genesis, expected)
         if voted.header.app_hash != state:

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import base64
-import http.client
-import json
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
+from securepc.ledger.rpc import Rpc
 from securepc.ledger.store import StoreError
 from securepc.wire.signed import votes
 from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.votes import Header, Moment, Parts, Validator, Vote, Voted
 
-_MAX_ANSWER = 4 * 1024 * 1024
-_SECONDS = 10
 _COMMIT = 2
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z")
 
 
-class Rpc:
-    """A node's RPC address, such as `http://127.0.0.1:26657`."""
+class Votes:
+    """What one node has of them."""
 
-    def __init__(self, url: str) -> None:
-        self._url = urlsplit(url)
+    def __init__(self, rpc: Rpc) -> None:
+        self._rpc = rpc
 
     def heights(self) -> tuple[int, int]:
         """The first and the last height whose blocks the node has.
@@ -34,7 +29,7 @@ class Rpc:
         Raises:
             StoreError: it does not answer.
         """
-        status = self._ask("status", {})
+        status = self._rpc.ask("status")
         try:
             info = status["sync_info"]
             return int(info["earliest_block_height"]), int(info["latest_block_height"])
@@ -47,27 +42,13 @@ class Rpc:
         Raises:
             StoreError: the node does not answer, or not with that.
         """
-        commit = self._ask("commit", {"height": height})
-        found = self._ask("validators", {"height": height, "per_page": votes.MAX_VALIDATORS})
+        commit = self._rpc.ask("commit", {"height": str(height)})
+        wanted = {"height": str(height), "per_page": str(votes.MAX_VALIDATORS)}
+        found = self._rpc.ask("validators", wanted)
         try:
             return _voted(commit["signed_header"], found["validators"])
         except (KeyError, TypeError, ValueError, AttributeError, Malformed) as error:
             raise StoreError(f"our validator's commit of height {height} cannot be read: {error}") from None
-
-    def _ask(self, path: str, query: Mapping[str, object]) -> dict[str, Any]:
-        assert self._url.hostname
-        connection = http.client.HTTPConnection(self._url.hostname, self._url.port, timeout=_SECONDS)
-        try:
-            connection.request("GET", f"/{path}" + (f"?{urlencode(query)}" if query else ""))
-            answer = json.loads(connection.getresponse().read(_MAX_ANSWER))
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise StoreError(f"our validator does not answer: {type(error).__name__}: {error}") from None
-        finally:
-            connection.close()
-        result = answer.get("result") if isinstance(answer, dict) else None
-        if not isinstance(result, dict):
-            raise StoreError(f"our validator does not say its {path}: {str(answer)[:200]}")
-        return result
 
 
 def _voted(signed: dict[str, Any], validators: list[dict[str, Any]]) -> Voted:

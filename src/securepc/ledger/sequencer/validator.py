@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import http.client
 import json
 from enum import Enum
 from typing import Any
-from urllib.parse import urlsplit
 
+from securepc.ledger.rpc import Rpc, Said, mapping
 from securepc.ledger.state import Refused
 from securepc.ledger.state.refused import SENTENCES, Expected
 from securepc.ledger.store import Unordered
 
-_MAX_ANSWER = 4 * 1024 * 1024
-_SECONDS = 10.0
 _LATER = 998
 """`abci.app.LATER`, which the manager's side does not import: protobuf is of validators only."""
 
@@ -31,14 +28,14 @@ class Answer(Enum):
 
 
 class Validator:
-    """One node's RPC address. Usable from any thread; a connection a question.
+    """The validator beside us. Usable from any thread.
 
     Every method raises Unordered where the node does not answer, or answers something else.
     """
 
     def __init__(self, address: str) -> None:
         """`address` as in `http://127.0.0.1:26657`."""
-        self._address = urlsplit(address)
+        self._rpc = Rpc(address)
 
     def hand_in(self, transaction: bytes) -> Answer:
         """Give a transaction to the node's pool.
@@ -46,13 +43,12 @@ class Validator:
         Raises:
             Refused: the rules do not accept it now.
         """
-        answer = self._call("broadcast_tx_sync", {"tx": base64.b64encode(transaction).decode("ascii")})
-        if "error" in answer:
-            detail = _error(answer)
-            if "already exists in cache" in detail:
+        try:
+            result = self._rpc.ask("broadcast_tx_sync", {"tx": base64.b64encode(transaction).decode("ascii")})
+        except Said as said:
+            if "already exists in cache" in str(said):
                 return Answer.SEEN
-            raise Unordered(f"CometBFT: {detail}")
-        result = _object(answer.get("result"))
+            raise
         code = result.get("code", 0)
         if code == _LATER:
             return Answer.LATER
@@ -62,7 +58,7 @@ class Validator:
 
     def expect(self, transaction: bytes) -> bool:
         """Announce that this transaction is ours and comes next. Says whether it waits there already."""
-        said = self._query("/expect", hashlib.sha256(transaction).digest())
+        said = self._rpc.query("/expect", hashlib.sha256(transaction).digest())
         if said.get("code"):
             raise Unordered(f"our validator: {said.get('log')}")
         return said.get("value") == base64.b64encode(b"\1").decode("ascii")
@@ -73,44 +69,13 @@ class Validator:
         Raises:
             Refused: they do not accept it.
         """
-        said = self._query("/judge", transaction)
+        said = self._rpc.query("/judge", transaction)
         if said.get("code"):
             raise _refusal(said)
 
     def catching_up(self) -> bool:
         """Whether the node knows that it is behind the others: what it refuses, they may accept."""
-        result = _object(self._call("status", {}).get("result"))
-        return bool(_object(result.get("sync_info")).get("catching_up"))
-
-    def _query(self, path: str, data: bytes) -> dict[str, Any]:
-        answer = self._call("abci_query", {"path": path, "data": data.hex()})
-        if "error" in answer:
-            raise Unordered(f"CometBFT: {_error(answer)}")
-        return _object(_object(answer.get("result")).get("response"))
-
-    def _call(self, method: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters})
-        assert self._address.hostname
-        connection = http.client.HTTPConnection(self._address.hostname, self._address.port, timeout=_SECONDS)
-        try:
-            connection.request("POST", "/", body, {"Content-Type": "application/json"})
-            answer = json.loads(connection.getresponse().read(_MAX_ANSWER))
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise Unordered(f"our validator does not answer: {type(error).__name__}: {error}") from None
-        finally:
-            connection.close()
-        return _object(answer)
-
-
-def _object(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise Unordered("our validator answers something else")
-    return value
-
-
-def _error(answer: dict[str, Any]) -> str:
-    error = _object(answer["error"])
-    return str(error.get("data") or error.get("message"))[:200]
+        return bool(mapping(self._rpc.ask("status").get("sync_info")).get("catching_up"))
 
 
 def _refusal(result: dict[str, Any]) -> Refused:

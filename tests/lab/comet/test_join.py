@@ -1,0 +1,101 @@
+"""A fifth node joins a running chain of four by a snapshot."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ledger_world import Device
+from validators import Load, Node, Testnet, eventually, free_ports, results
+
+from securepc.ledger import fsck
+
+pytestmark = pytest.mark.timeout(600)
+EVERY = ("--snapshots", "10")
+
+
+@pytest.fixture
+def four(program: Path, tmp_path: Path) -> Iterator[Testnet]:
+    with Testnet(tmp_path / "net", program, options=EVERY) as net:
+        yield net
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "securepc", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def prepared(net: Testnet, home: Path, program: Path) -> Node:
+    """A node with keys, and no chain yet."""
+    peer = free_ports(2)
+    made = run(
+        *("node", "prepare", "--home", home, "--name", "node4", "--address", f"127.0.0.1:{peer}"),
+        *("--listen", "127.0.0.1", "--rpc", peer + 1, "--cometbft", program),
+    )
+    assert made.returncode == 0, made.stderr
+    node = Node(home, f"http://127.0.0.1:{peer + 1}", program)
+    node.options = EVERY
+    net.nodes.append(node)
+    return node
+
+
+def join(net: Testnet, node: Node, *more: object) -> subprocess.CompletedProcess[str]:
+    peers = [part for one in net.nodes[:4] for part in ("--peer", one.home / "node" / "card.json")]
+    servers = ("--from", net.nodes[0].rpc, "--from", net.nodes[1].rpc)
+    return run("node", "join", "--home", node.home, *servers, *peers, "--json", *more)
+
+
+def fill(net: Testnet, size: int) -> None:
+    """So many bytes of batches that a snapshot has several pieces."""
+    sequencer = net.sequencer()
+    try:
+        agency = net.agency(sequencer)
+        device = Device(agency)
+        sequencer.submit(agency.tx(device.registration())).result(60)
+        sent = []
+        while size > 0:
+            items = [device.seal(1, text=secrets.token_hex(15_000)) for _ in range(30)]
+            size -= sum(len(item.body) for item in items)
+            sent.append(sequencer.submit(agency.tx(*items)))
+        results(sent, 120)
+    finally:
+        sequencer.close()
+
+
+def test_a_fifth_joins_while_the_others_work(four: Testnet, program: Path, tmp_path: Path) -> None:
+    fill(four, 20_000_000)
+    load = Load(four)
+    try:
+        fifth = prepared(four, tmp_path / "fifth", program)
+        eventually(lambda: join(four, fifth).returncode == 0, 90)
+        agreed = json.loads((fifth.home / "node" / "join.json").read_bytes())
+        fifth.start()
+        # In the middle of it the power goes: nothing half is left, and it begins again.
+        eventually(lambda: "joining: 1 of" in fifth.said, 60)
+        fifth.kill()
+        assert not fifth.store.exists()
+        fifth.start()
+        eventually(fifth.store.exists, 60)
+        eventually(lambda: "joined: the node follows the chain" in fifth.said, 60)
+        assert not (fifth.home / "node" / "join.json").exists()
+        before = len(load.acknowledged)
+        eventually(lambda: len(load.acknowledged) >= before + 10)
+    finally:
+        load.stop()
+    load.check()
+    first = int(fifth.ask("status")["sync_info"]["earliest_block_height"])
+    assert first > agreed["height"], "CometBFT has no blocks from before: the store came out of the snapshot"
+    roots = four.roots()
+    assert len(roots) == fsck.check(fifth.store).blocks
+    # It was killed, and goes on by itself.
+    fifth.kill()
+    fifth.start()
+    eventually(lambda: fifth.height() >= four.nodes[0].height(), 60)
+    refused = join(four, fifth)
+    assert refused.returncode == 2
+    assert "already" in refused.stderr or "すでに" in refused.stderr
