@@ -44,8 +44,14 @@ command.add_command(_join.join)
     type=click.FloatRange(1),
     help="Seconds between two snapshots, the same on all nodes. 参加用スナップショットの間隔(秒)。",
 )
-def run(home: Path, program: str, snapshots: float) -> None:
+@click.option(
+    "--believe-clocks",
+    is_flag=True,
+    help="Accept blocks over an hour ahead of this clock. この時計より1時間以上進んだブロックも認める。",
+)
+def run(home: Path, program: str, snapshots: float, believe_clocks: bool) -> None:
     """Run this validator until it is stopped. 検証ノードを動かします。"""
+    from securepc.ledger.abci.app import AHEAD
     from securepc.ledger.abci.node import Node  # only now: `--help` is to be quick
     from securepc.ledger.store import StoreError
 
@@ -56,7 +62,8 @@ def run(home: Path, program: str, snapshots: float) -> None:
             f"{folder} に検証ノードの設定がありません。securepc node begin か testnet で作成してください。",
             f"there is no validator in {folder}; make one with securepc node begin, or testnet.",
         )
-    node = Node(folder, _found(program), snapshots)
+    ahead = None if believe_clocks else AHEAD
+    node = Node(folder, _found(program), snapshots=snapshots, ahead=ahead)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: node.stop())
     try:

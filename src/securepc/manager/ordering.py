@@ -121,10 +121,20 @@ class _Voted:
         """See `Ordering.opening`. The request is kept: a charter is for one leaf's exact bytes."""
         path = self._folder / f"charter-{log.hex()}.json"
         with contextlib.suppress(FileNotFoundError):
-            return _chartered(path, self._authority)
+            return _chartered(path, lambda: self._authority_of(keys))
         request = {"leaf": b64encode(make()), "key": b64encode(keys.log_key(log).public), "charter": None}
         write_private(path, json.dumps(request).encode("ascii"))
-        return _chartered(path, self._authority)
+        return _chartered(path, lambda: self._authority_of(keys))
+
+    def _authority_of(self, keys: KeyStore) -> SigningKey | None:
+        """The chain's key, if it is here: a file; or, after a migration, the key that signed the blocks."""
+        if self._authority is not None:
+            try:
+                return _key_in(self._authority)
+            except (OSError, ValueError) as error:
+                raise ConfigError(f"ledger.authority: {error}") from None
+        own = keys.block_key()
+        return own if own.public == self._reader().genesis().key else None
 
     def close(self) -> None:
         self._lock.release()
@@ -136,20 +146,25 @@ def sign_charter(path: Path, authority: Path) -> None:
     Raises:
         OSError, ValueError: one of the two files is not there, or not what it must be.
     """
+    _sign(path, _key_in(authority))
+
+
+def _key_in(file: Path) -> SigningKey:
+    return SigningKey(bytes.fromhex(file.read_text("ascii").strip()))
+
+
+def _sign(path: Path, key: SigningKey) -> None:
     request = json.loads(path.read_text("ascii"))
-    key = SigningKey(bytes.fromhex(authority.read_text("ascii").strip()))
     made = charter.write(b64decode(request["leaf"]), b64decode(request["key"], 32), key.sign)
     write_private(path, json.dumps({**request, "charter": b64encode(made)}).encode("ascii"))
 
 
-def _chartered(path: Path, authority: Path | None) -> Item:
+def _chartered(path: Path, authority: Callable[[], SigningKey | None]) -> Item:
     request = json.loads(path.read_text("ascii"))
     if request["charter"] is None:
-        if authority is None:
+        key = authority()
+        if key is None:
             raise CharterMissing(str(path))
-        try:
-            sign_charter(path, authority)
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"ledger.authority: {error}") from None
+        _sign(path, key)
         request = json.loads(path.read_text("ascii"))
     return Item(b64decode(request["leaf"]), b64decode(request["charter"]))

@@ -8,15 +8,16 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from ledger_world import Agency
+from ledger_world import START, Agency, MemoryKeys
 from running_manager import Running
 from tiny_votes import Voters
 from voted_chain import VotedChain
 
 from securepc.ledger import charter
+from securepc.ledger import genesis as geneses
 from securepc.ledger.chain import Committed
 from securepc.ledger.keys import create_keys
-from securepc.ledger.store import StoreError, StoreLocked, Unordered
+from securepc.ledger.store import StoreError, StoreLocked, Unordered, create_store
 from securepc.manager import config, ordering
 from securepc.manager.config import ConfigError, Ledger
 from securepc.manager.home import Home
@@ -94,6 +95,24 @@ def test_a_log_is_opened_by_the_bytes_that_the_chains_key_signed(tmp_path: Path)
         item = claim.opening(agency.log, keys, lambda: pytest.fail("a second leaf for one charter"))
         assert item.leaf == asked
         assert charter.read(item.body, item.leaf, authority.public) == keys.log_key(agency.log).public
+    finally:
+        claim.close()
+        keys.close()
+
+
+def test_after_a_migration_the_manager_lets_its_own_logs_in(tmp_path: Path) -> None:
+    """The key that signed its blocks is the chain's key: nobody else has to be asked."""
+    home, settings = voted(tmp_path)
+    keys = create_keys(tmp_path / "keys.sqlite")
+    genesis = geneses.create(keys.block_key().public, START, Voters("a", "b", "c", "d").validators)
+    create_store(ordering.chain_path(home, settings), genesis)
+    claim = ordering.claim(home, settings)
+    try:
+        agency = Agency(MemoryKeys())
+        keys.create_log(agency.log)
+        item = claim.opening(agency.log, keys, agency.genesis)
+        assert charter.read(item.body, item.leaf, genesis.key) == keys.log_key(agency.log).public
+        assert claim.opening(agency.log, keys, lambda: pytest.fail("a second leaf")) == item
     finally:
         claim.close()
         keys.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +39,9 @@ NEW, AGAIN = 0, 1
 ACCEPT, REJECT = 1, 2
 OFFER_ACCEPT, OFFER_REJECT = 1, 3
 PIECE_ACCEPT, PIECE_RETRY, PIECE_REJECT_SNAPSHOT = 1, 3, 5
+AHEAD = 3_600_000_000
+"""Microseconds by which a proposal may be ahead of this machine's clock. Block time never falls again, and
+months expire by it: with as many wrong clocks as it takes to mislead the others, the chain stands still."""
 
 
 class Application:
@@ -50,11 +54,16 @@ class Application:
         on_block: Callable[[int], None] = lambda height: None,
         offers: Offers | None = None,
         joining: Joining | None = None,
+        ahead: int | None = AHEAD,
+        now: Callable[[], int] = lambda: time.time_ns() // 1_000,
     ) -> None:
         """Raises StoreError where the store is there and cannot be used.
 
-        `offers`: snapshots for others; `joining`: for a node that is made of one.
+        `offers`: snapshots for others; `joining`: for a node that is made of one; `ahead`: microseconds by
+        which a proposal may be ahead of `now`, None for no limit.
         """
+        self._ahead = ahead
+        self._now = now
         self._path = path
         self._on_block = on_block
         self._offers = offers
@@ -126,7 +135,13 @@ class Application:
         return pb.Transactions(txs=acceptable(judge, asked.txs, asked.max_tx_bytes))
 
     def process_proposal(self, asked: pb.ProcessProposal) -> pb.Verdict:
-        """Reject a block that has anything in it which the rules refuse: an honest proposer makes none."""
+        """Reject a block that has anything in it which the rules refuse: an honest proposer makes none; and
+        one from the future."""
+        ahead = _micros(asked.time) - self._now()
+        if self._ahead is not None and ahead > self._ahead:
+            days = ahead / 86_400_000_000
+            _log.error("a proposal at height %d is %.1f days ahead of this clock", asked.height, days)
+            return pb.Verdict(status=REJECT)
         judge = self._judge(_micros(asked.time))
         try:
             for data in asked.txs:
@@ -138,8 +153,8 @@ class Application:
 
     def finalize_block(self, asked: pb.FinalizeBlock) -> pb.FinalizeBlockAnswer:
         """Carry out a decided block, without storing it."""
-        store, time = self.store, max(_micros(asked.time), self.store.time + 1)
-        judge = self._judge(time)
+        store, moment = self.store, max(_micros(asked.time), self.store.time + 1)
+        judge = self._judge(moment)
         results = [self._carry_out(judge, data) for data in asked.txs]
         self._pending = None
         if judge.taken:
@@ -148,7 +163,7 @@ class Application:
                 store.genesis.chain,
                 store.head,
                 asked.height,
-                time,
+                moment,
                 [one.transaction for one in judge.taken],
                 judge.state,
                 self._signers,
@@ -169,6 +184,17 @@ class Application:
                 self._offers.block(self.store, before)
         self.pool.next_block()
         return pb.CommitAnswer()
+
+    def drop_some(self) -> bool:
+        """Drop some of the bodies that no month and no hold keeps any more; whether there may be more.
+
+        Raises:
+            StoreError: none were dropped.
+        """
+        if self._store is None or not self._store.dropping:
+            return False
+        self._store.drop_some()
+        return self._store.dropping
 
     def query(self, asked: pb.Query) -> pb.QueryAnswer:
         """`/expect`: a transaction of this SHA-256 comes from the sequencer beside us; the answer is 01 if it
@@ -258,8 +284,8 @@ class Application:
             return pb.TxResult(code=CODES.get(refused.code, UNKNOWN))
         return pb.TxResult()
 
-    def _judge(self, time: int) -> Judge:
-        return Judge(self.store.state, self.store.genesis.key, max(time, self.store.time + 1))
+    def _judge(self, moment: int) -> Judge:
+        return Judge(self.store.state, self.store.genesis.key, max(moment, self.store.time + 1))
 
 
 def genesis_in(app_state: bytes) -> Genesis:
@@ -284,8 +310,8 @@ def genesis_of(home: Path) -> Genesis:
     return genesis_in(json.dumps(document.get("app_state")).encode("utf-8"))
 
 
-def _micros(time: pb.Timestamp) -> int:
-    return int(time.seconds) * 1_000_000 + int(time.nanos) // 1_000
+def _micros(moment: pb.Timestamp) -> int:
+    return int(moment.seconds) * 1_000_000 + int(moment.nanos) // 1_000
 
 
 def _said(refused: Refused) -> str:

@@ -49,6 +49,11 @@ class Server:
         with self._lock:
             self._application.close()
 
+    def drop_some(self) -> bool:
+        """`Application.drop_some`, between two questions."""
+        with self._lock:
+            return self._application.drop_some()
+
     def _accept(self) -> None:
         while True:
             try:
