@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from securepc.cli import _join, _migrate
+from securepc.cli import _join, _migrate, _validators
 from securepc.cli._errors import EXIT_VERDICT, UserError, say
 from securepc.cli._home import home_option
 
@@ -32,6 +32,7 @@ def command() -> None:
 command.add_command(_migrate.prepare)
 command.add_command(_migrate.begin)
 command.add_command(_join.join)
+command.add_command(_validators.validators)
 
 
 @command.command()

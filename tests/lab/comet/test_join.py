@@ -14,6 +14,7 @@ from ledger_world import Device
 from validators import Load, Node, Testnet, eventually, free_ports, results
 
 from securepc.ledger import fsck
+from securepc.ledger.log import LogReader
 
 pytestmark = pytest.mark.timeout(600)
 EVERY = ("--snapshots", "10")
@@ -48,6 +49,21 @@ def join(net: Testnet, node: Node, *more: object) -> subprocess.CompletedProcess
     peers = [part for one in net.nodes[:4] for part in ("--peer", one.home / "node" / "card.json")]
     servers = ("--from", net.nodes[0].rpc, "--from", net.nodes[1].rpc)
     return run("node", "join", "--home", node.home, *servers, *peers, "--json", *more)
+
+
+def change(net: Testnet, *more: object) -> subprocess.CompletedProcess[str]:
+    authority = ("--authority", net.folder / "authority.key", "--json")
+    return run("node", "validators", "--at", net.nodes[0].rpc, *authority, *more)
+
+
+def voters(node: Node) -> int:
+    return int(node.ask("validators")["total"])
+
+
+def counted(reader: LogReader) -> int:
+    """How many might vote for the newest block, as proven from the genesis on; 0 where it is not yet."""
+    proof = reader.votes(reader.height())
+    return len(proof[-1].validators) if proof else 0
 
 
 def fill(net: Testnet, size: int) -> None:
@@ -85,6 +101,16 @@ def test_a_fifth_joins_while_the_others_work(four: Testnet, program: Path, tmp_p
         assert not (fifth.home / "node" / "join.json").exists()
         before = len(load.acknowledged)
         eventually(lambda: len(load.acknowledged) >= before + 10)
+        # The holder of the chain's key lets it vote.
+        changed = change(four, "--add", fifth.home / "node" / "card.json")
+        assert json.loads(changed.stdout) == {"before": 4, "after": 5}, changed.stderr
+        eventually(lambda: voters(four.nodes[2]) == 5, 60)
+        assert change(four, "--add", fifth.home / "node" / "card.json").returncode == 2
+        # It counts: with one of the old ones away, four of five are still more than two thirds.
+        four.nodes[3].kill()
+        before = len(load.acknowledged)
+        eventually(lambda: len(load.acknowledged) >= before + 10, 90)
+        four.nodes[3].start()
     finally:
         load.stop()
     load.check()
@@ -96,6 +122,11 @@ def test_a_fifth_joins_while_the_others_work(four: Testnet, program: Path, tmp_p
     fifth.kill()
     fifth.start()
     eventually(lambda: fifth.height() >= four.nodes[0].height(), 60)
+    # All five vote for a block, and evidence can say so.
+    reader = fifth.reader()
+    for node in four.nodes:
+        eventually(lambda node=node: counted(node.reader()) == 5, 60)
+    assert counted(reader) == 5
     refused = join(four, fifth)
     assert refused.returncode == 2
     assert "already" in refused.stderr or "すでに" in refused.stderr

@@ -15,6 +15,7 @@ from tiny_votes import Voters
 from securepc.ledger import charter, fsck
 from securepc.ledger import genesis as geneses
 from securepc.ledger.abci import abci_pb2 as pb
+from securepc.ledger.abci import changes
 from securepc.ledger.abci.app import ACCEPT, AHEAD, REJECT, Application
 from securepc.wire.signed.block import Item
 from securepc.wire.signed.documents import b64encode
@@ -106,6 +107,58 @@ def test_what_expired_is_dropped_and_the_audit_agrees(node: Node) -> None:
     assert node.bodies() == 1
     assert fsck.check(node.path).findings == []
     node.block(node.agency.tx(node.device.seal()))
+
+
+def test_who_votes_is_changed_by_the_chains_key_once_and_in_time(node: Node) -> None:
+    four, five = Voters("a"), Voters("a", "b")
+    sign, chain = node.keys.block_key().sign, node.app.store.genesis.chain
+    until = node.clock + 100 * SECOND
+    change = changes.write(chain, four.validators, five.validators, until, sign)
+    batch = node.agency.tx(node.device.seal())
+
+    def verdict(*transactions: bytes, validators: Voters = four, late: int = 0) -> int:
+        time = moment(node.clock + late)
+        asked = pb.ProcessProposal(txs=transactions, time=time, next_validators_hash=validators.hash)
+        return node.app.process_proposal(asked).status
+
+    assert verdict(change) == verdict(change, batch) == ACCEPT
+    assert verdict(change, validators=five) == REJECT
+    assert verdict(change, late=101 * SECOND) == REJECT
+    assert verdict(batch, change) == verdict(change, change) == REJECT
+    stranger = MemoryKeys().block_key().sign
+    wrong = (
+        change[:-1] + bytes([change[-1] ^ 1]),
+        changes.write(chain, four.validators, five.validators, until, stranger),
+        changes.write(bytes(16), four.validators, five.validators, until, sign),
+        changes.write(chain, four.validators, four.validators, until, sign),
+        changes.write(chain, four.validators, (), until, sign),
+    )
+    for other in wrong:
+        assert verdict(other) == REJECT
+        assert node.app.check_tx(pb.CheckTx(tx=other)).code != 0
+        prepared = pb.PrepareProposal(txs=[other], max_tx_bytes=10**6, next_validators_hash=four.hash)
+        assert list(node.app.prepare_proposal(prepared).txs) == []
+    assert node.app.check_tx(pb.CheckTx(tx=change)).code == 0
+    prepared = pb.PrepareProposal(
+        txs=[batch, change], max_tx_bytes=10**6, next_validators_hash=four.hash, time=moment(node.clock)
+    )
+    assert list(node.app.prepare_proposal(prepared).txs) == [change, batch]
+
+    node.height += 1
+    asked = pb.FinalizeBlock(
+        txs=[change, batch], height=node.height, time=moment(node.clock), next_validators_hash=four.hash
+    )
+    for _ in range(2):  # the power went before it was committed: the same again
+        done = node.app.finalize_block(asked)
+        assert [(one.pub_key.ed25519, one.power) for one in done.validator_updates] == [
+            (one.key, one.power) for one in five.validators if one not in four.validators
+        ]
+    node.app.commit()
+    assert node.app.check_tx(pb.CheckTx(tx=change, type=1)).code != 0, "it waits no more"
+    back = changes.write(chain, five.validators, four.validators, until, sign)
+    asked = pb.FinalizeBlock(txs=[back], height=node.height + 1, time=asked.time)
+    asked.next_validators_hash = five.hash
+    assert [one.power for one in node.app.finalize_block(asked).validator_updates] == [0]
 
 
 def test_before_the_chain_has_begun_nothing_is_taken(tmp_path: Path) -> None:

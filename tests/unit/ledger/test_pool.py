@@ -130,7 +130,7 @@ def test_a_proposer_puts_what_came_in_disorder_in_order(node: Node) -> None:
     store = node.world.store
 
     def judge() -> Judge:
-        return Judge(store.state, store.genesis.key, node.clock)
+        return Judge(store.state, store.genesis, node.clock)
 
     assert acceptable(judge(), transactions[::-1], 1 << 20) == transactions
     both = [transactions[0], again.spell(transactions[0])]

@@ -16,6 +16,7 @@ from pathlib import Path
 from securepc import __version__
 from securepc.ledger import block
 from securepc.ledger.abci import abci_pb2 as pb
+from securepc.ledger.abci import changes
 from securepc.ledger.abci.judge import Judge, acceptable
 from securepc.ledger.abci.nobody import Nobody
 from securepc.ledger.abci.pool import Held, Pool
@@ -73,6 +74,8 @@ class Application:
         self._pick_up()
         self._pending: block.Block | None = None
         self._signers = Nobody()
+        self._validators = b""
+        """The hash of the set that votes next, once a block has told it."""
 
     def close(self) -> None:
         """Close the store, and give up a snapshot that is not whole."""
@@ -123,6 +126,8 @@ class Application:
         """Whether a transaction may wait for a block, or may go on waiting."""
         if self._pool is None:
             return pb.TxResult(code=UNKNOWN, log="this node has not joined the chain yet")
+        if changes.is_change(asked.tx):
+            return self._check_change(asked.tx)
         try:
             held = self.pool.take_again(asked.tx) if asked.type == AGAIN else self.pool.take(asked.tx)
         except Refused as refused:
@@ -131,7 +136,7 @@ class Application:
 
     def prepare_proposal(self, asked: pb.PrepareProposal) -> pb.Transactions:
         """A block of what waits: in order, and nothing that the rules refuse."""
-        judge = self._judge(_micros(asked.time))
+        judge = self._judge(_micros(asked.time), asked.next_validators_hash)
         return pb.Transactions(txs=acceptable(judge, asked.txs, asked.max_tx_bytes))
 
     def process_proposal(self, asked: pb.ProcessProposal) -> pb.Verdict:
@@ -142,7 +147,7 @@ class Application:
             days = ahead / 86_400_000_000
             _log.error("a proposal at height %d is %.1f days ahead of this clock", asked.height, days)
             return pb.Verdict(status=REJECT)
-        judge = self._judge(_micros(asked.time))
+        judge = self._judge(_micros(asked.time), asked.next_validators_hash)
         try:
             for data in asked.txs:
                 judge.take(data)
@@ -154,7 +159,7 @@ class Application:
     def finalize_block(self, asked: pb.FinalizeBlock) -> pb.FinalizeBlockAnswer:
         """Carry out a decided block, without storing it."""
         store, moment = self.store, max(_micros(asked.time), self.store.time + 1)
-        judge = self._judge(moment)
+        judge = self._judge(moment, asked.next_validators_hash)
         results = [self._carry_out(judge, data) for data in asked.txs]
         self._pending = None
         if judge.taken:
@@ -168,7 +173,17 @@ class Application:
                 judge.state,
                 self._signers,
             )
-        return pb.FinalizeBlockAnswer(tx_results=results, app_hash=judge.state.root())
+        change = judge.change
+        self._validators = asked.next_validators_hash if change is None else change.makes
+        if change is not None:
+            _log.warning("after block %d there are %d validators", asked.height + 1, len(change.after))
+        updates = [
+            pb.ValidatorUpdate(pub_key=pb.PublicKey(ed25519=one.key), power=one.power)
+            for one in (change.updates() if change is not None else ())
+        ]
+        return pb.FinalizeBlockAnswer(
+            tx_results=results, app_hash=judge.state.root(), validator_updates=updates
+        )
 
     def commit(self) -> pb.CommitAnswer:
         """Make the block durable. CometBFT keeps its own blocks: nothing is to be pruned."""
@@ -284,8 +299,19 @@ class Application:
             return pb.TxResult(code=CODES.get(refused.code, UNKNOWN))
         return pb.TxResult()
 
-    def _judge(self, moment: int) -> Judge:
-        return Judge(self.store.state, self.store.genesis.key, max(moment, self.store.time + 1))
+    def _check_change(self, data: bytes) -> pb.TxResult:
+        """It may wait as long as it fits the validators of the last block."""
+        try:
+            change = changes.read(data, self.store.genesis.chain, self.store.genesis.key)
+        except Malformed as error:
+            return pb.TxResult(code=UNKNOWN, log=_said(Refused("malformed", str(error))))
+        if change.until < self._now() or (self._validators and change.changes != self._validators):
+            refused = Refused("malformed", "a change of other validators, or too late")
+            return pb.TxResult(code=UNKNOWN, log=_said(refused))
+        return pb.TxResult()
+
+    def _judge(self, moment: int, validators: bytes) -> Judge:
+        return Judge(self.store.state, self.store.genesis, max(moment, self.store.time + 1), validators)
 
 
 def genesis_in(app_state: bytes) -> Genesis:

@@ -5,11 +5,14 @@ Deterministic: it depends on nothing but the state, the transactions in their or
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from securepc.ledger import charter
-from securepc.ledger.abci import again
+from securepc.ledger.abci import again, changes
+from securepc.ledger.abci.changes import Change
+from securepc.ledger.genesis import Genesis
 from securepc.ledger.state import Refused, State
 from securepc.wire.signed import block as blocks
 from securepc.wire.signed import leaf as leaves
@@ -29,25 +32,42 @@ class Judged(NamedTuple):
 class Judge:
     """Takes transactions one after the other on a scratch copy of the state."""
 
-    def __init__(self, state: State, authority: bytes, time: int) -> None:
-        """`authority`: the genesis' key; `time`: the block's, microseconds since 1970 UTC."""
+    def __init__(self, state: State, genesis: Genesis, time: int, validators: bytes = b"") -> None:
+        """`time`: the block's, microseconds since 1970 UTC; `validators`: the hash of the next set."""
         self.state = state.scratch()
-        self._authority = authority
+        self._genesis = genesis
+        self._validators = validators
         self._time = time
         self._last = b""
         self.taken: list[Judged] = []
+        self.change: Change | None = None
 
     def take(self, encoded: bytes) -> None:
-        """Put one into the block that is being made, in the order of the logs.
+        """Put one into the block that is being made: a change of validators first, then in the order of the
+        logs.
 
         Raises:
             Refused: not acceptable here; nothing has changed.
         """
+        if changes.is_change(encoded):
+            if self.taken or self.change is not None:
+                raise Refused("malformed", "a change of validators is not the first")
+            self.change = self._change(encoded)
+            return
         log = _parse(encoded).log
         if log < self._last:
             raise Refused("malformed", "not in the order of the logs")
         self.taken.append(self.put(encoded, self._time))
         self._last = log
+
+    def _change(self, encoded: bytes) -> Change:
+        try:
+            change = changes.read(encoded, self._genesis.chain, self._genesis.key)
+        except Malformed as error:
+            raise Refused("malformed", str(error)) from None
+        if change.changes != self._validators or change.until < self._time:
+            raise Refused("malformed", "a change of other validators, or too late")
+        return change
 
     def put(self, encoded: bytes, time: int) -> Judged:
         """Put one on the state at a time.
@@ -66,7 +86,7 @@ class Judge:
         first = transaction.items[0]
         if leaves.split(first.leaf).kind != "log":
             return transaction, None
-        key = charter.read(first.body, first.leaf, self._authority)
+        key = charter.read(first.body, first.leaf, self._genesis.key)
         return Transaction(transaction.log, [Item(first.leaf, b""), *transaction.items[1:]]), key
 
 
@@ -96,6 +116,11 @@ def acceptable(judge: Judge, encoded: Sequence[bytes], limit: int) -> list[bytes
     """
     chosen: list[bytes] = []
     size = 0
+    for data in filter(changes.is_change, encoded):
+        with contextlib.suppress(Refused):
+            judge.take(data)
+            chosen.append(data)
+            size += len(data) + _overhead(len(data))
     for left in by_log(encoded):
         for _ in range(_ROUNDS):
             refused = []

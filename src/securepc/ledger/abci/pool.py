@@ -147,7 +147,7 @@ class Pool:
         return None
 
     def _fresh(self) -> Judge:
-        return Judge(self._store.state, self._store.genesis.key, self._time())
+        return Judge(self._store.state, self._store.genesis, self._time())
 
     def _time(self) -> int:
         """About what the next block's time will be."""

@@ -48,15 +48,10 @@ def agree(nodes: Sequence[Rpc], wanted: Trusted | None = None) -> Agreed:
         Disagreed: they say different things, or none of them has what is needed.
         Unordered: one does not answer, or answers something else.
     """
-    documents = [mapping(node.ask("genesis").get("genesis")) for node in nodes]
-    if any(one != documents[0] for one in documents):
+    known = [chain_of(node) for node in nodes]
+    document, genesis = known[0]
+    if any(one != document for one, _ in known):
         raise Disagreed("ノードの genesis が一致しません。", "the nodes are not of one chain.")
-    try:
-        genesis = genesis_in(json.dumps(documents[0].get("app_state")).encode("utf-8"))
-    except StoreError as error:
-        raise Unordered(str(error)) from None
-    if documents[0].get("chain_id") != votes.chain_id(genesis.chain):
-        raise Disagreed("genesis のチェーン名が違います。", "the genesis is of another chain than it says.")
     snapshot = _snapshot(nodes, wanted)
     headers = {_header(node, snapshot.height) for node in nodes}
     if len(headers) != 1:
@@ -64,7 +59,23 @@ def agree(nodes: Sequence[Rpc], wanted: Trusted | None = None) -> Agreed:
             f"高さ {snapshot.height} のブロックがノードによって違います。",
             f"the nodes have different blocks at height {snapshot.height}.",
         )
-    return Agreed(documents[0], genesis, snapshot, headers.pop())
+    return Agreed(document, genesis, snapshot, headers.pop())
+
+
+def chain_of(node: Rpc) -> tuple[dict[str, Any], Genesis]:
+    """CometBFT's genesis.json as a node has it, and ours in it.
+
+    Raises:
+        Unordered: it does not answer, or it is no chain of ours.
+    """
+    document = mapping(node.ask("genesis").get("genesis"))
+    try:
+        genesis = genesis_in(json.dumps(document.get("app_state")).encode("utf-8"))
+    except StoreError as error:
+        raise Unordered(str(error)) from None
+    if document.get("chain_id") != votes.chain_id(genesis.chain):
+        raise Unordered("the genesis is of another chain than it says")
+    return document, genesis
 
 
 def _snapshot(nodes: Sequence[Rpc], wanted: Trusted | None) -> Trusted:

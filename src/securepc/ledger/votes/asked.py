@@ -36,6 +36,18 @@ class Votes:
         except (KeyError, TypeError, ValueError):
             raise StoreError("our validator answers something else") from None
 
+    def next(self) -> tuple[Validator, ...]:
+        """Who votes on the next block.
+
+        Raises:
+            StoreError: the node does not answer, or not with that.
+        """
+        found = self._rpc.ask("validators", {"per_page": str(votes.MAX_VALIDATORS)})
+        try:
+            return votes.in_order([_validator(one) for one in found["validators"]])
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"our validator's validators cannot be read: {error}") from None
+
     def voted(self, height: int) -> Voted:
         """The header at a height with the votes for it, as the node has them: nothing is verified here.
 
@@ -72,13 +84,14 @@ def _voted(signed: dict[str, Any], validators: list[dict[str, Any]]) -> Voted:
         ),
         round=int(commit["round"]),
         parts=_parts(commit["block_id"]["parts"]),
-        validators=tuple(
-            Validator(base64.b64decode(one["pub_key"]["value"]), int(one["voting_power"]))
-            for one in validators
-        ),
+        validators=tuple(map(_validator, validators)),
         votes=tuple(map(_vote, commit["signatures"])),
     )
     return votes.read(votes.write(found))
+
+
+def _validator(value: dict[str, Any]) -> Validator:
+    return Validator(base64.b64decode(value["pub_key"]["value"]), int(value["voting_power"]))
 
 
 def _vote(value: dict[str, Any]) -> Vote | None:
