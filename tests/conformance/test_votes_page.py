@@ -6,7 +6,7 @@ import pytest
 from format_pages import examples
 
 from securepc.ledger import merkle
-from securepc.ledger.votes import rpc
+from securepc.ledger.votes import asked
 from securepc.verify import ed25519
 from securepc.wire.signed import canonical, votes
 from securepc.wire.signed.votes import Moment, WrongVotes
@@ -47,10 +47,10 @@ def test_three_of_four_voted_for_it() -> None:
     ],
 )
 def test_times_of_the_rpc_address(text: str, expected: Moment) -> None:
-    assert rpc.moment(text) == expected
+    assert asked.moment(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "2026-11-23", "2026-11-23T09:31:07+00:00", "2026-11-23T09:31:07.Z"])
 def test_other_times_are_none(text: str) -> None:
     with pytest.raises(ValueError, match="no time"):
-        rpc.moment(text)
+        asked.moment(text)
