@@ -22,7 +22,9 @@ EVERY = ("--snapshots", "10")
 
 @pytest.fixture
 def four(program: Path, tmp_path: Path) -> Iterator[Testnet]:
-    with Testnet(tmp_path / "net", program, options=EVERY) as net:
+    """Two of them give false pieces to those who join."""
+    lying = ("lying_node.py",)
+    with Testnet(tmp_path / "net", program, scripts={2: lying, 3: lying}, options=EVERY) as net:
         yield net
 
 
@@ -114,6 +116,7 @@ def test_a_fifth_joins_while_the_others_work(four: Testnet, program: Path, tmp_p
     finally:
         load.stop()
     load.check()
+    print(f"{fifth.said.count('is another one')} false pieces were asked for again")
     first = int(fifth.ask("status")["sync_info"]["earliest_block_height"])
     assert first > agreed["height"], "CometBFT has no blocks from before: the store came out of the snapshot"
     roots = four.roots()

@@ -109,6 +109,22 @@ def test_one_machine_hands_over_to_four(nodes: list[Node], tmp_path: Path) -> No
         assert verdict["level"] == "vouched"
         assert verdict["block"]["votes"]["of"] == 4
 
+        # The key that signed the blocks before lets one of them go; it follows the others all the same.
+        gone = ("--remove", nodes[3].home / "node" / "card.json")
+        keys = ("--keys", home / "ledger" / "keys.sqlite")
+        said = json.loads(run("node", "validators", "--at", nodes[0].rpc, *gone, *keys, "--json"))
+        assert said == {"before": 4, "after": 3}
+        sequencer = CometSequencer(nodes[0].rpc, reader)
+        try:
+            for _ in range(3):
+                results([sequencer.submit(agency.tx(device.seal()))])
+        finally:
+            sequencer.close()
+        eventually(lambda: reader.votes(reader.height()) is not None, 30)
+        verdict = judged(tmp_path, pack_of(reader, agency, [device]), trust)
+        assert verdict["level"] == "vouched"
+        assert verdict["block"]["votes"]["of"] == 3
+
         # One is killed and goes on where it was.
         nodes[3].kill()
         nodes[3].start()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -137,8 +139,12 @@ def killed_again_and_again(net: Testnet, times: int) -> None:
     load.check()
 
 
-def test_all_are_killed_at_random_moments(net: Testnet) -> None:
-    killed_again_and_again(net, 10)
+def test_all_are_killed_at_random_moments_beside_a_chain_that_is_idle(
+    net: Testnet, program: Path, tmp_path: Path
+) -> None:
+    """About a minute: the one loses nothing, the other makes no block."""
+    with Testnet(tmp_path / "idle", program) as idle, no_blocks(idle):
+        killed_again_and_again(net, 10)
 
 
 @pytest.mark.soak
@@ -166,8 +172,9 @@ def test_a_store_that_somebody_edited_is_found_and_the_others_go_on(net: Testnet
         load.stop()
 
 
-@pytest.mark.parametrize("seconds", [60, pytest.param(600, marks=pytest.mark.soak)])
-def test_without_transactions_there_are_no_blocks(net: Testnet, seconds: int) -> None:
+@contextmanager
+def no_blocks(net: Testnet) -> Iterator[None]:
+    """A chain with a log in it makes none in the meantime, and afterwards takes the next transaction."""
     sequencer = net.sequencer()
     try:
         net.agency(sequencer)
@@ -175,12 +182,17 @@ def test_without_transactions_there_are_no_blocks(net: Testnet, seconds: int) ->
         sequencer.close()
     time.sleep(4)  # the block after the last one carries its state root
     heights = [node.height() for node in net.nodes]
-    time.sleep(seconds)
+    yield
     assert [node.height() for node in net.nodes] == heights
-    # They were awake: the next transaction is in a block at once.
     sequencer = net.sequencer(1)
     try:
         net.agency(sequencer)
     finally:
         sequencer.close()
     assert all(len(found) == 1 for found in net.roots().values())
+
+
+@pytest.mark.soak
+def test_without_transactions_there_are_no_blocks_for_ten_minutes(net: Testnet) -> None:
+    with no_blocks(net):
+        time.sleep(600)
