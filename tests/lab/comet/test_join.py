@@ -17,7 +17,7 @@ from securepc.ledger import fsck
 from securepc.ledger.log import LogReader
 
 pytestmark = pytest.mark.timeout(600)
-EVERY = ("--snapshots", "10")
+EVERY = ("--snapshots", "15")
 
 
 @pytest.fixture

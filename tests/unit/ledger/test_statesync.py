@@ -190,6 +190,20 @@ def test_snapshots_are_taken_as_the_hour_passes_and_three_are_kept(chain: VotedC
         assert all(pieces)
         for wrong in ((last.height, len(pieces)), (last.height, -1), (last.height + 1, 0), (1, 0)):
             assert offering.piece(*wrong) == b""
+        # Somebody is joining by it: it stays while others are taken, and only so many do.
+        for every in (False, True):
+            for _ in range(offers.MOST):
+                before = store.time
+                store.time += hour
+                chain.add()
+                offering.block(store, before)
+                height = store.height
+                wait_for(lambda height=height: offering.all()[-1].height == height)
+                assert every or offering.piece(last.height, 0)
+                assert not every or offering.piece(height, 0)
+            assert len(offering.all()) == (offers.MOST if every else offers.KEPT + 1)
+        last = offering.all()[-1]
+        pieces = [offering.piece(last.height, number) for number in range(len(last.pieces))]
         with closing(sqlite3.connect(chain.path)) as db:
             db.execute("UPDATE bodies SET body = zeroblob(length(body)) WHERE place = 3")
             db.commit()

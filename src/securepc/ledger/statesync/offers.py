@@ -10,6 +10,7 @@ import hashlib
 import logging
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +25,11 @@ _log = logging.getLogger(__name__)
 EVERY = 3_600.0
 """Seconds of block time between two snapshots."""
 KEPT = 3
-"""Snapshots that a node can still give pieces of: so many hours has whoever joins."""
+"""Snapshots that a node can give pieces of: so many hours has whoever joins to begin."""
+ASKED = 1_800.0
+"""Seconds after the last piece for which a snapshot is kept besides: somebody is joining by it."""
+MOST = 6
+"""Snapshots in all: nobody makes a node keep more by asking."""
 
 
 class Moment(NamedTuple):
@@ -56,6 +61,7 @@ class Offers:
         self._lock = threading.Condition()
         self._wanted: Moment | None = None
         self._offers: list[Offer] = []
+        self._asked: dict[int, float] = {}
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="snapshots", daemon=True)
         self._thread.start()
@@ -84,6 +90,8 @@ class Offers:
         """One piece; empty where it cannot be had any more."""
         with self._lock:
             found = next((one for one in self._offers if one.snapshot.height == height), None)
+            if found is not None:
+                self._asked[height] = time.monotonic()
         if found is None or not 0 <= number < len(found.starts):
             return b""
         try:
@@ -108,7 +116,17 @@ class Offers:
                 _log.exception("no snapshot of block %d", wanted.height)
                 continue
             with self._lock:
-                self._offers = [*self._offers, made][-KEPT:]
+                self._offers = [*self._retained(), made]
+
+    def _retained(self) -> list[Offer]:
+        """The newest, and those by which somebody is joining."""
+        since = time.monotonic() - ASKED
+        older, newest = self._offers[: 1 - KEPT], self._offers[1 - KEPT :]
+        asked = [one for one in older if self._asked.get(one.snapshot.height, since) > since]
+        kept = [*asked[KEPT - MOST :], *newest]
+        heights = {one.snapshot.height for one in kept}
+        self._asked = {height: at for height, at in self._asked.items() if height in heights}
+        return kept
 
 
 def take(path: Path, moment: Moment, size: int = PIECE) -> Offer:
