@@ -131,7 +131,9 @@ def test_receipt() -> None:
     log_key = note.parse_key(page["log key"])
     last = checkpoint.parse(page["last"] + "\n")
     answer = json.loads(page["answer"])
-    verified = receipt.verify(answer, [(7, example_batch().leaf)], last, [log_key])
+    verified = receipt.verify(
+        answer, [(7, example_batch().leaf)], last, [log_key], bytes.fromhex(log_key.name[9:])
+    )
     (kept,) = verified.receipts
     assert kept.proof.encode().decode() == page["proof"] + "\n"
     parsed = proof.parse((page["proof"] + "\n").encode())
@@ -142,4 +144,6 @@ def test_receipt() -> None:
     body = leaf.body_of(b64decode(answer["watermark"]), "watermark", identity, ed25519.verify)
     assert body.decode() == page["watermark"]
     with pytest.raises(Trouble):
-        receipt.verify(answer, [(7, example_batch().leaf[:-1] + b"x")], last, [log_key])
+        receipt.verify(
+            answer, [(7, example_batch().leaf[:-1] + b"x")], last, [log_key], bytes.fromhex(log_key.name[9:])
+        )

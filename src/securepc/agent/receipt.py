@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from securepc.agent import known
+from securepc.agent import known, successor
+from securepc.agent.successor import Successor
 from securepc.agent.trouble import garbled, inconsistent
 from securepc.ledger import checkpoint as checkpoints
 from securepc.ledger import merkle
@@ -41,13 +42,15 @@ class Receipt(NamedTuple):
 
 class Verified(NamedTuple):
     """What an answer proved. `note` is the checkpoint as signed, `cosigned` one of the same log with
-    witnesses' lines, which nobody has checked yet, or None; `watermark` the frame, not yet judged."""
+    witnesses' lines, which nobody has checked yet, or None; `watermark` the frame, not yet judged. `successor`:
+    the log went on as another tree; where it did, that is to be taken in first, and all sent again."""
 
     checkpoint: Checkpoint
     note: bytes
     receipts: list[Receipt]
     cosigned: bytes | None
     watermark: object
+    successor: Successor | None = None
 
 
 def empty(log_key: VerifierKey) -> Checkpoint:
@@ -60,8 +63,9 @@ def verify(
     sent: Sequence[tuple[int, bytes]],
     last: Checkpoint,
     log_keys: Sequence[VerifierKey],
+    log: bytes,
 ) -> Verified:
-    """Judge the answer to an upload of `sent`: (epoch, leaf) of each batch. The first of `log_keys` signs new
+    """Judge the answer to an upload of `sent`: (epoch, leaf) of each batch of this log. The first of `log_keys` signs new
     checkpoints, the others signed old ones.
 
     Raises:
@@ -72,6 +76,9 @@ def verify(
         checkpoint = checkpoints.verify(note, log_keys[0], keys.verify)
     except NoteError as error:
         raise inconsistent(f"the checkpoint: {error}") from None
+    if checkpoint.origin != last.origin and last.size:
+        found = successor.accept(answer.get("trees"), checkpoint, last, consistency, log)
+        return Verified(checkpoint, note, [], None, None, found)
     if checkpoint.size < last.size:
         raise inconsistent(f"the log has shrunk from {last.size} to {checkpoint.size} leaves")
     try:

@@ -102,6 +102,20 @@ class State:
         self.put("acknowledged", b"%d" % epoch)
         self.acknowledged = epoch
 
+    def succeed(self, note: bytes, kept: int, values: Mapping[str, bytes]) -> None:
+        """The log goes on as another tree, with this checkpoint, and has the leaves before `kept` of the one
+        before: receipts beyond prove nothing in it, and their batches are to be sent again. All or nothing."""
+        with self._lock:
+            with self._transaction():
+                row = self._db.execute("SELECT min(epoch) FROM receipt WHERE leaf >= ?", (kept,)).fetchone()
+                done = self.acknowledged if row[0] is None else min(self.acknowledged, row[0] - 1)
+                self._db.execute("DELETE FROM receipt WHERE leaf >= ?", (kept,))
+                # Both are of the tree before: this PC forgets nothing on the word of either.
+                self._db.execute("DELETE FROM value WHERE name IN ('cosigned', 'watermark')")
+                for name, value in {**values, "checkpoint": note, "acknowledged": b"%d" % done}.items():
+                    self._put(name, value)
+            self.acknowledged = done
+
     def receive(self, note: bytes, receipts: Sequence[Receipt], at: int | None) -> None:
         """Store what an upload proved, all or nothing."""
         with self._lock:

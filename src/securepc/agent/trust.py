@@ -18,6 +18,7 @@ from securepc.agent.client import Client
 from securepc.agent.config import Config
 from securepc.agent.session import read_object
 from securepc.agent.trouble import Trouble, garbled
+from securepc.ledger.checkpoint import is_tree_of
 from securepc.ledger.note import NoteError, VerifierKey, parse_key
 from securepc.wire import notice as notices
 from securepc.wire.notice import Notice
@@ -84,7 +85,8 @@ class Trust:
             return False
         if said.by != config.identity or said.log != config.log or said.number <= config.number:
             return False  # of before this PC was enrolled, or nobody's that this PC knows
-        if log_key.name != config.log_key.name:
+        # A log that was restored has another name than before: what it may be, its receipts must prove.
+        if log_key.name != config.log_key.name and not is_tree_of(log_key.name, config.log):
             return False
         following = _after(config, said, log_key)
         configs.write(self._folder, following)

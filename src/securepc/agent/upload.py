@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from securepc.agent import known, receipt
@@ -17,8 +18,10 @@ from securepc.agent.client import Client
 from securepc.agent.config import Config
 from securepc.agent.policy import PolicyHolder, Report
 from securepc.agent.queue import Damaged, Queue
+from securepc.agent.receipt import Verified
 from securepc.agent.session import Session, read_frame, read_object
 from securepc.agent.state import NAME, State
+from securepc.agent.successor import Successor
 from securepc.agent.trouble import Trouble
 from securepc.ledger import checkpoint as checkpoints
 from securepc.ledger.checkpoint import Checkpoint
@@ -118,6 +121,8 @@ class Uploader:
         except Trouble as trouble:
             if trouble.code in ("inconsistent", "fork", "ahead", "gap", "key", "damaged"):
                 trouble.retry_after = max(trouble.retry_after, _PACE)
+                if trouble.code in ("inconsistent", "ahead"):
+                    self._show()
                 self._alarm(trouble)
             raise
         self._alarmed = ""
@@ -173,8 +178,10 @@ class Uploader:
         last = self.checkpoint()
         body = outgoing.body(self._config.log)
         try:
-            answer = self._session.call(self._client, "POST", f"batches?size={last.size}", body)
+            answer = self._session.call(self._client, "POST", _call(last), body)
         except Trouble as trouble:
+            if trouble.code == "restored":
+                self._show()
             if trouble.code != "unreachable":
                 self._pending = None
             if trouble.status == 413 and len(outgoing.epochs) > 1:
@@ -187,11 +194,14 @@ class Uploader:
         value = read_object(answer, "batches")
         sent = [(e, batch.leaf) for e, batch in zip(outgoing.epochs, outgoing.batches, strict=True)]
         try:
-            verified = receipt.verify(value, sent, last, self._log_keys())
+            verified = receipt.verify(value, sent, last, self._log_keys(), self._config.log)
         except Trouble:
             if not self._follow():  # the manager may have another key by now
                 raise
-            verified = receipt.verify(value, sent, last, self._log_keys())
+            verified = receipt.verify(value, sent, last, self._log_keys(), self._config.log)
+        if verified.successor is not None:
+            self._succeed(verified, verified.successor, last)
+            return
         self._state.receive(verified.note, verified.receipts, self._session.manager_time())
         self._pending = None
         self._most = block.MAX_ITEMS
@@ -200,6 +210,21 @@ class Uploader:
         if verified.watermark is not None:
             self._keep_watermark(verified.watermark)
         self._heard()
+
+    def _show(self) -> None:
+        """Let the manager see what it once proved: it may not know."""
+        with suppress(Trouble):
+            self._session.call(self._client, "POST", "checkpoint", self._state.get("checkpoint") or b"")
+
+    def _succeed(self, verified: Verified, successor: Successor, last: Checkpoint) -> None:
+        """Take in that the log goes on as another tree. Both checkpoints are kept, and what it has no more of
+        this PC is sent again."""
+        before = self._state.get("checkpoint") or b""
+        values = {f"checkpoint of {last.origin}": before, "opened": b"%d" % successor.at}
+        self._state.succeed(verified.note, successor.kept, values)
+        self._pending = None
+        kept = min(successor.kept, last.size)
+        self._report("ledger.restored", {"size": last.size, "kept": kept, "log": verified.checkpoint.origin})
 
     def _go_back(self, outgoing: Outgoing, trouble: Trouble) -> None:
         """The ledger continues from another batch than was sent: send from there, if it is still here.
@@ -241,7 +266,10 @@ class Uploader:
             value = read_frame(frame.decode("ascii", "replace"), "watermark", self._config.identity)
         except Trouble:
             return 0
-        return int(value["size"]) if value["log"] == self._config.log.hex() else 0
+        # One from before a restore is about leaves that may be gone.
+        if value["log"] != self._config.log.hex() or value["at"] < int(self._state.get("opened") or b"0"):
+            return 0
+        return int(value["size"])
 
     def _log_keys(self) -> tuple[VerifierKey, ...]:
         """The key of the log's checkpoints, and those it had before."""
@@ -253,6 +281,12 @@ class Uploader:
             self._alarmed = str(trouble)
             data: dict[str, Any] = {"detail": str(trouble), "ja": trouble.ja, "en": trouble.en}
             self._report("ledger.inconsistent", data)
+
+
+def _call(last: Checkpoint) -> str:
+    """Where to send to, for who has this checkpoint."""
+    tree = last.origin.split("/")[2:]
+    return f"batches?size={last.size}" + (f"&tree={tree[0]}" if tree else "")
 
 
 def _expected(value: Any) -> tuple[int, int, bytes]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from securepc.ledger import note
 from securepc.ledger.note import CheckSignature, Note, NoteError, VerifierKey
 
+_TREE = re.compile(r"[0-9a-f]{16}")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 MAX_SIZE = 2**63 - 1
 MAX_TIMESTAMP = 2**63 - 1
@@ -39,6 +40,12 @@ def origin_of(log: bytes, tree: str = "") -> str:
 def tree_name(opening: bytes) -> str:
     """The name of the tree that a second `log` leaf opens, from the hash of the leaf's message."""
     return opening[:8].hex()
+
+
+def is_tree_of(origin: str, log: bytes) -> bool:
+    """Whether an origin is that of a tree with which a log went on after a restore."""
+    first, _, name = origin.rpartition("/")
+    return first == origin_of(log) and _TREE.fullmatch(name) is not None
 
 
 def parse(text: str) -> Checkpoint:

@@ -25,6 +25,7 @@ from securepc.manager import console, errors
 from securepc.manager.core import Manager
 
 CONTEXTS = (
+    "restored",
     "alerts",
     "devices",
     "policy",

@@ -100,8 +100,9 @@ class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     storage at `url`. The bucket's secret comes from `secret_file` or the systemd credential `backup-secret`.
 
     `minutes` between two backups, `test_minutes` between two test restores; snapshots older than `keep_days`
-    go, never the newest. `scratch`: a folder for copies, by default in the manager's home: as large as the
-    ledger, and on an encrypted disk as it is.
+    go, never the newest. After a restore the log waits up to `gather_minutes` for what PCs have seen.
+    `scratch`: a folder for copies, by default in the manager's home: as large as the ledger, and on an
+    encrypted disk as it is.
     """
 
     folder: str = ""
@@ -114,6 +115,7 @@ class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     minutes: Annotated[float, Meta(gt=0)] = 60
     test_minutes: Annotated[float, Meta(gt=0)] = 720
     keep_days: Annotated[int, Meta(ge=1)] = 35
+    gather_minutes: Annotated[float, Meta(ge=0)] = 30
     scratch: str = ""
 
     def __post_init__(self) -> None:

@@ -22,6 +22,7 @@ from securepc.manager.database import Database
 from securepc.manager.home import Home
 from securepc.manager.ordering import Ordering
 from securepc.manager.ticker import Ticker
+from securepc.manager.waiting import Waiting
 from securepc.wire.signed import block
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from securepc.manager.mail.service import Mail
     from securepc.manager.networks.service import Networks
     from securepc.manager.policy.service import Policies
+    from securepc.manager.restored.service import Restored
     from securepc.manager.retention.service import Retention
     from securepc.manager.search.service import SearchService
     from securepc.manager.software.service import Softwares
@@ -92,6 +94,7 @@ class Manager:
     opener: Opener
     policies: Policies
     presence: Presence
+    restored: Restored
     retention: Retention
     search: SearchService
     software: Softwares
@@ -110,6 +113,7 @@ class Manager:
         self._starters: list[Callable[[], None]] = []
         self._closers: list[Callable[[], None]] = []
         self._on_block: list[Callable[[int], None]] = []
+        self.waiting = Waiting()
         self.device_sections: list[DeviceSection] = []
         """What contexts show on a PC's page; appended to in `wiring.attach`."""
         self.home = Home(root)
@@ -138,11 +142,16 @@ class Manager:
             raise
 
     def submit(self, log: bytes, leaf: bytes) -> Future[Committed]:
-        """Put one leaf that is not a batch on the ledger; see `Sequencer.submit`."""
+        """Put one leaf that is not a batch on the ledger; see `submit_item`."""
         return self.submit_item(log, block.Item(leaf, b""))
 
     def submit_item(self, log: bytes, item: block.Item) -> Future[Committed]:
-        """Put one leaf with what goes beside it on the ledger; see `Sequencer.submit`."""
+        """Put one leaf with what goes beside it on the ledger; see `Sequencer.submit`.
+
+        Raises:
+            Gathering: the log was restored and its successor is not open yet.
+        """
+        self.waiting.require(log)
         return self.sequencer.submit(block.encode_transaction(block.Transaction(log, [item])))
 
     def judged_on_ledger(self, log: bytes) -> int:

@@ -180,7 +180,7 @@ def _add_own_device(manager: Manager, log: bytes) -> None:
                     seal=chain.NO_SEAL,
                 )
             )
-    if manager.log.device(log, row.device) is None:
+    if manager.log.device(log, row.device) is None and log not in manager.waiting:
         assert row.register is not None
         manager.submit(log, row.register).result()
 

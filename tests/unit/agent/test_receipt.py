@@ -57,7 +57,7 @@ def last(size: int = OLD) -> Checkpoint:
 
 
 def test_an_honest_receipt_is_believed_and_kept_as_a_tlog_proof() -> None:
-    verified = receipt.verify(answer(), SENT, last(), [LOG_KEY])
+    verified = receipt.verify(answer(), SENT, last(), [LOG_KEY], LOG)
     assert verified.checkpoint == last(NEW)
     assert [(r.epoch, r.proof.leaf_index) for r in verified.receipts] == [(5, 20), (6, 22), (7, 32)]
     for kept, (_, leaf) in zip(verified.receipts, SENT, strict=True):
@@ -71,7 +71,7 @@ def test_an_honest_receipt_is_believed_and_kept_as_a_tlog_proof() -> None:
 def test_the_first_receipt_needs_no_history() -> None:
     first = answer(old=0)
     assert first["consistency"] == []
-    assert receipt.verify(first, SENT, receipt.empty(LOG_KEY), [LOG_KEY]).checkpoint.size == NEW
+    assert receipt.verify(first, SENT, receipt.empty(LOG_KEY), [LOG_KEY], LOG).checkpoint.size == NEW
 
 
 def change(path: str, value: Any) -> Any:
@@ -112,7 +112,7 @@ def test_a_forged_receipt_is_an_inconsistency(name: str) -> None:
     forged = copy.deepcopy(answer())
     FORGED[name](forged)
     with pytest.raises(Trouble) as refused:
-        receipt.verify(forged, SENT, last(), [LOG_KEY])
+        receipt.verify(forged, SENT, last(), [LOG_KEY], LOG)
     assert refused.value.code == "inconsistent"
     assert refused.value.ja
     assert refused.value.en
@@ -129,5 +129,5 @@ def test_what_is_no_receipt_is_not_an_alarm_but_never_believed(path: str, value:
     garbled = answer()
     change(path, value)(garbled)
     with pytest.raises(Trouble) as refused:
-        receipt.verify(garbled, SENT, last(), [LOG_KEY])
+        receipt.verify(garbled, SENT, last(), [LOG_KEY], LOG)
     assert refused.value.code in ("garbled", "inconsistent")

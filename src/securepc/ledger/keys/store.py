@@ -185,6 +185,10 @@ class KeyStore(BatchKeys, OwnerKeys, StagedKeys):
         first that the log had; KeyError where there is none."""
         return VerifierKey(origin or checkpoint.origin_of(log), note.ED25519, self.log_key(log).public)
 
+    def checkpoint_keys(self, log: bytes) -> list[bytes]:
+        """The public keys that sign, or signed, a log's checkpoints, newest first."""
+        return [key.public for key in self._generations(f"{log.hex()}/checkpoint", SigningKey)]
+
     def wrap(self, secret: bytes, context: bytes) -> bytes:
         """Encrypt a small secret for storage elsewhere; `context` says what it is and is authenticated."""
         return self._masters.wrap(secret, context)

@@ -9,15 +9,20 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from securepc.ledger.keys import KeyStore, recover_keys
 from securepc.ledger.keys.kek import Ask
+from securepc.manager import clock
 from securepc.manager.backup import check
 from securepc.manager.backup.target import Target
 from securepc.manager.backup.vault import Snapshot, Vault, VaultError, month_name, unlock_vault
 from securepc.manager.home import Home, sync_folder
+from securepc.manager.restored import mark
 from securepc.wire.recovery import RecoveryKey
+
+GRAVES = ("ghost",)
+"""What is destroyed again by the manager, at its first start (`manager.restored`)."""
 
 
 class Restored(NamedTuple):
@@ -63,10 +68,14 @@ def restore(
         (draft.manager / "chain.sqlite").rename(draft.chain)
         check.sound(draft.chain, snapshot)
         keys = recover_keys(draft.keys, key, environ=environ, ask=ask)
+        graves = list(vault.graves())
         try:
-            lost = _months(keys, vault, key)
+            lost = _months(keys, vault, key, graves)
         finally:
             keys.close()
+        logs = {name: log.size for name, log in snapshot.logs.items()}
+        others = [grave for grave in graves if grave.get("kind") != "month"]
+        mark.write(draft.manager, snapshot.number, clock.now(), logs, others)
         for folder in (draft.manager, draft.ledger):
             sync_folder(folder)
         if root.exists():
@@ -79,12 +88,13 @@ def restore(
     return Restored(snapshot, lost)
 
 
-def _months(keys: KeyStore, vault: Vault, key: RecoveryKey) -> list[str]:
+def _months(keys: KeyStore, vault: Vault, key: RecoveryKey, graves: list[dict[str, Any]]) -> list[str]:
     """Bring back the months' keys, but not of those that were destroyed since."""
-    for grave in vault.graves():
-        if grave.get("kind") != "month":
+    for grave in graves:
+        if grave.get("kind") not in ("month", *GRAVES):
             raise VaultError(f"this version can't obey that a {grave.get('kind')} was destroyed")
-        keys.destroy_month(bytes.fromhex(grave["log"]), str(grave["period"]))
+        if grave["kind"] == "month":
+            keys.destroy_month(bytes.fromhex(grave["log"]), str(grave["period"]))
     lost = []
     for log, period in keys.empty_periods():
         name = month_name(log, period)

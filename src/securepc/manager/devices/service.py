@@ -113,11 +113,12 @@ class Devices(Registry):
         return True
 
     def resume(self) -> None:
-        """Finish the revocations that were begun before the manager was last stopped."""
+        """Finish the revocations that were begun before the manager was last stopped, where they can be."""
         with self._manager.database.read() as session:
             rows = list(session.scalars(select(Device).where(Device.state == "revoking")))
         for row in rows:
-            self._carry_out(row)
+            if row.log not in self._manager.waiting:
+                self._carry_out(row)
 
     def _carry_out(self, row: Device) -> None:
         assert row.revoke is not None

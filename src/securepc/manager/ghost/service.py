@@ -192,6 +192,32 @@ class Ghosts:
             name = {"name": known.name if known else ""}
             raise_alert(session, happening.log, "ghost-emergency", happening.device, name)
 
+    def graves(self) -> list[tuple[str, dict[str, Any]]]:
+        """The shares that were destroyed, ever: a restored manager destroys them again."""
+        with self._manager.database.read() as session:
+            rows = session.scalars(select(Drive).where(Drive.destroyed_at.is_not(None)))
+            return [
+                (
+                    f"ghost-{row.device.hex()}-{row.generation}",
+                    {
+                        "log": row.log.hex(),
+                        "device": row.device.hex(),
+                        "generation": row.generation,
+                        "by": row.destroyed_by,
+                        "why": row.destroyed_why,
+                    },
+                )
+                for row in rows
+            ]
+
+    def bury(self, grave: dict[str, Any]) -> None:
+        """Destroy again what one of `graves` names; may be called twice."""
+        log, device = bytes.fromhex(grave["log"]), bytes.fromhex(grave["device"])
+        with self._manager.database.write() as session:
+            if of_agency(session, log, device) is not None:  # else it has no shares here either
+                drive = drive_of(session, log, device, clock.now())
+                self._bury(session, drive, int(grave["generation"]), _text(grave["by"]), _text(grave["why"]))
+
     def _replayed(self, session: Session, happening: Happening) -> None:
         """What an administrator did, by the manager's own entry: already done, except after a restore."""
         data = happening.event.data

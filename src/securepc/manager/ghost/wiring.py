@@ -11,4 +11,5 @@ def attach(manager: Manager) -> None:
     """`manager.ghosts`."""
     manager.ghosts = Ghosts(manager)
     manager.device_sections.append(DeviceSection(shown.PLACE, shown.TEMPLATE, shown.section))
+    manager.backups.beside.on("ghost", manager.ghosts.graves, manager.ghosts.bury)
     manager.happenings.on(KINDS, manager.ghosts.heard)

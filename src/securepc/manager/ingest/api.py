@@ -119,11 +119,14 @@ async def provisional(request: Request, manager: Here) -> Response:
 
 @router.post("/batches")
 async def batches(
-    request: Request, manager: Here, size: Annotated[int, Query(ge=0, le=MAX_INTEGER)] = 0
+    request: Request,
+    manager: Here,
+    size: Annotated[int, Query(ge=0, le=MAX_INTEGER)] = 0,
+    tree: Annotated[str, Query(pattern=r"^([0-9a-f]{16})?$")] = "",
 ) -> Response:
     """Sealed batches: when this answers, they are on the ledger."""
     sender, body = await receive(manager, request, LARGE, writes=True)
-    return Response(await upload.take(manager, sender, body, size), media_type="application/json")
+    return Response(await upload.take(manager, sender, body, size, tree), media_type="application/json")
 
 
 @router.post("/heartbeat")

@@ -116,6 +116,12 @@ TEXTS = {
         "検証ノードの合意が得られないため、台帳に追加できません。PC側で保管されています。",
         "The validators do not agree on blocks now, so nothing is taken. The device keeps it.",
     ),
+    "restored": _Text(
+        503,
+        "",
+        "バックアップから復元した台帳が、続きを始める準備をしています。記録はPC側で保管されています。",
+        "The ledger was restored from a backup and is about to go on. The device keeps its record.",
+    ),
     "disk-full": _Text(
         503,
         "alert",

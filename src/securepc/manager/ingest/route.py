@@ -16,10 +16,13 @@ from securepc.manager.core import Manager
 from securepc.manager.database import DatabaseFull
 from securepc.manager.errors import ApiError
 from securepc.manager.ingest.refusals import by_ledger, refuse
+from securepc.manager.waiting import Gathering
 
 logger = logging.getLogger("securepc.manager")
 RETRY_AFTER = 30
 """Seconds that a device is asked to wait when the disk is full."""
+GATHERING = 10
+"""Seconds that a device is asked to wait while a restored log takes nothing."""
 
 
 class AgentRoute(APIRoute):
@@ -45,6 +48,8 @@ class AgentRoute(APIRoute):
             except (StoreFull, DatabaseFull):
                 manager.health.disk_is_full()
                 refusal = refuse("disk-full", retry_after=RETRY_AFTER)
+            except Gathering:
+                refusal = refuse("restored", retry_after=GATHERING)
             except Unordered as error:
                 refusal = refuse("unordered", retry_after=RETRY_AFTER, detail=str(error))
             except ClockLeap:

@@ -20,7 +20,7 @@ from securepc.ledger.state import Refused
 from securepc.manager import clock
 from securepc.manager.database import DatabaseFull
 from securepc.manager.database.engine import is_full
-from securepc.manager.ingest import messages
+from securepc.manager.ingest import messages, trees
 from securepc.manager.ingest.groups import Closed, Groups
 from securepc.manager.ingest.messages import Upload
 from securepc.manager.ingest.refusals import by_ledger, refuse
@@ -57,9 +57,11 @@ class Uploads:
 
         Raises:
             Closed: the manager is shutting down.
+            Gathering: the log was restored and its successor is not open yet.
         """
         hashes = [message_hash(data) for data in upload.leaves]
         boxes = list(zip(hashes, upload.boxes, strict=True))
+        self._manager.waiting.require(upload.headers[0].log)
         waiting = _Waiting(upload.headers[0].log, upload.transaction, boxes, Future())
         # Whoever asked may give up waiting and cancel: what is underway stays so until it is ordered.
         committed: Future[Committed] = Future()
@@ -115,6 +117,7 @@ class Uploads:
         for waiting in group:
             by_log.setdefault(waiting.log, []).extend(waiting.boxes)
         for log, boxes in by_log.items():
+            self._manager.waiting.require(log)  # it may have been shut since
             try:
                 self._manager.keys.put_boxes(log, boxes)
             except OperationalError as error:
@@ -126,8 +129,9 @@ class Uploads:
             ordered.add_done_callback(partial(_copy, waiting.ordered))
 
 
-async def take(manager: Manager, sender: Sender, body: bytes, size: int) -> bytes:
-    """The receipt for an upload, as JSON; `size` is that of the checkpoint that the device has.
+async def take(manager: Manager, sender: Sender, body: bytes, size: int, tree: str) -> bytes:
+    """The receipt for an upload, as JSON; `size` is that of the checkpoint that the device has, `tree` the name
+    of its tree.
 
     Raises:
         ApiError: truncated, malformed, other-device, too-large, stopping, or what the ledger refuses.
@@ -149,11 +153,11 @@ async def take(manager: Manager, sender: Sender, body: bytes, size: int) -> byte
     if again:  # their keys are kept with their months: the boxes that came this time are not needed
         names = [message_hash(data) for data in again]
         await asyncio.to_thread(manager.keys.drop_boxes, sender.log, names)
-    return await asyncio.to_thread(receipt, manager, upload, committed, size)
+    return await asyncio.to_thread(receipt, manager, upload, committed, size, tree)
 
 
-def receipt(manager: Manager, upload: Upload, committed: Committed, size: int) -> bytes:
-    """The proof that batches are in the log, for who knows the checkpoint of `size`.
+def receipt(manager: Manager, upload: Upload, committed: Committed, size: int, tree: str) -> bytes:
+    """The proof that batches are in the log, for who knows the checkpoint of `size` in this tree of it.
 
     Raises:
         ApiError: malformed, where that checkpoint is beyond the log.
@@ -161,7 +165,8 @@ def receipt(manager: Manager, upload: Upload, committed: Committed, size: int) -
     log = committed.log
     note = manager.log.checkpoint(log)
     now = int(note.split(b"\n", 2)[1])
-    if size > now:
+    shared = trees.shared(manager.log, log, tree, now)
+    if size > now and shared == now:
         raise refuse("ahead", size=now)
     proofs = manager.log.inclusions(log, committed.indexes, now)
     answer = {
@@ -174,7 +179,10 @@ def receipt(manager: Manager, upload: Upload, committed: Committed, size: int) -
             }
             for header, index, proof in zip(upload.headers, committed.indexes, proofs, strict=True)
         ],
-        "consistency": [b64encode(step) for step in manager.log.consistency(log, size, now)],
+        "consistency": [
+            b64encode(step) for step in (manager.log.consistency(log, size, now) if size <= shared else ())
+        ],
+        "trees": [] if shared == now else trees.proven(manager.log, log, now),
         **_cosigned(manager, log, now),
         "watermark": manager.backups.watermark(log),
     }

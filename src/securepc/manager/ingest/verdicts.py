@@ -46,7 +46,7 @@ class Verdicts:
 
     def look(self, log: bytes) -> None:
         """Make the next verdict of a log if one is due, and send what is not on the ledger yet."""
-        if log in self._idle:
+        if log in self._idle or log in self._manager.waiting:
             return
         sent = self._sent.get(log)
         if sent is not None:

@@ -63,18 +63,27 @@ class Keyring:
             log: the agency, of a key that is one agency's.
 
         Raises:
-            Refusal: validators order blocks here, and the key is theirs to know.
+            Refusal: validators order blocks here, and the key is theirs to know; or a restored log waits.
         """
         if name == "checkpoint" and self._manager.log.genesis().voted:
             raise Refusal(N_("Where validators order blocks, the key of checkpoints cannot be changed."))
+        if self._manager.waiting:
+            raise Refusal(N_("A restored log waits for its successor: change keys once it is open."))
         secret = name if name in SHARED else f"{log.hex()}/{name}"
         self._manager.keys.stage([secret])
         self._go_on(secret, actor)
 
+    def announce(self, log: bytes) -> None:
+        """Tell an agency's PCs of the keys in use: the log's has another name after a restore."""
+        self._announce(log, "checkpoint", "")
+        self._follow_up(log)
+
     def resume(self) -> None:
         """Finish what was begun before the manager was last stopped."""
         for secret in self._manager.keys.staged():
-            self._go_on(secret, "")
+            handle = bytes.fromhex(secret.rpartition("/")[0])
+            if handle not in self._manager.waiting:  # that one is its successor's
+                self._go_on(secret, "")
         for log in self._manager.devices.agencies():
             self._follow_up(log)
 

@@ -20,7 +20,7 @@ LIFETIME = 90 * clock.DAY
 """After this a policy keeps its prohibitions and loses its openings."""
 RENEW = 45 * clock.DAY
 EPOCH = 1
-"""Rises when a manager is restored from a backup, so that what it forgot is never below what it signs."""
+"""The first. It rises when a manager is restored from a backup: what it forgot stays below what it signs."""
 
 Sign = Callable[[bytes, bytes], bytes]
 """(log, message) → signature by that agency's commands key."""
@@ -80,8 +80,8 @@ class Policies:
             if act:
                 last = new.counter - 1
                 data = {
-                    "version": f"{EPOCH}.{new.counter}",
-                    "previous": f"{EPOCH}.{last}" if last else "",
+                    "version": f"{new.epoch}.{new.counter}",
+                    "previous": f"{new.epoch}.{last}" if last else "",
                     "device": device.hex(),
                 }
                 audit.record(session, log, "admin.policy", actor, data)
@@ -165,7 +165,14 @@ class Policies:
         """Sign anew, in the same way, what another than this commands key (32 bytes, Ed25519) signed."""
         self._sign_where(log, lambda row: not leaf.signed_by(row.frame, "policy", commands, keys.verify))
 
-    def _sign_where(self, log: bytes, stale: Callable[[PolicyVersion], bool]) -> None:
+    def raise_epoch(self, log: bytes, epoch: int) -> None:
+        """Sign all anew, in the same way, in an epoch that is at least this one."""
+        with self._database.read() as session:
+            last = _epoch(session, log)
+        if last < epoch:
+            self._sign_where(log, lambda row: True, epoch)
+
+    def _sign_where(self, log: bytes, stale: Callable[[PolicyVersion], bool], epoch: int = 0) -> None:
         """A device's own policy and its agency's: whichever was signed later holds, so all or none, and in
         their order."""
         with self._database.write() as session:
@@ -185,16 +192,19 @@ class Policies:
                 return
             for row in rows:
                 value = documents.decode("policy", leaf.split(row.frame).body)
-                self._add(session, log, row.device, value["rules"], "")
+                self._add(session, log, row.device, value["rules"], "", epoch)
         self._forget(None)
 
-    def _add(self, session: Session, log: bytes, device: bytes, rules: dict[str, Any], actor: str) -> Current:
+    def _add(
+        self, session: Session, log: bytes, device: bytes, rules: dict[str, Any], actor: str, epoch: int = 0
+    ) -> Current:
+        epoch = max(epoch, _epoch(session, log))
         last = session.scalar(select(func.max(PolicyVersion.counter)).where(PolicyVersion.log == log)) or 0
         now = clock.now()
         value = {
             "log": log.hex(),
             "device": device.hex() or None,
-            "epoch": EPOCH,
+            "epoch": epoch,
             "counter": last + 1,
             "issued": now,
             "expires": now + LIFETIME,
@@ -205,7 +215,7 @@ class Policies:
             PolicyVersion(
                 log=log,
                 device=device,
-                epoch=EPOCH,
+                epoch=epoch,
                 counter=last + 1,
                 issued=now,
                 expires=now + LIFETIME,
@@ -214,12 +224,16 @@ class Policies:
             )
         )
         session.flush()
-        return Current(EPOCH, last + 1, frame)
+        return Current(epoch, last + 1, frame)
 
     def _forget(self, device: bytes | None) -> None:
         with self._lock:
             self._current.clear()
         self._changed(device)
+
+
+def _epoch(session: Session, log: bytes) -> int:
+    return session.scalar(select(func.max(PolicyVersion.epoch)).where(PolicyVersion.log == log)) or EPOCH
 
 
 def _newest(session: Session, log: bytes, device: bytes) -> Current | None:

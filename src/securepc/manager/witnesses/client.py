@@ -60,7 +60,9 @@ class Witness(NamedTuple):
             NoCosignature: none came.
         """
         for attempt in (1, 2):
-            status, body = self._post(_request(old, consistency, signed), seconds)
+            status, body = self._request(
+                "POST", "add-checkpoint", _request(old, consistency, signed), seconds
+            )
             if status == 200:
                 return self._line(signed, body)
             if status != 409:
@@ -89,7 +91,15 @@ class Witness(NamedTuple):
         own = next(one for one in lines if (one.name, one.key_id) == (self.key.name, self.key.id))
         return Line(note.signature_line(own.name, own.key_id, own.payload).encode("utf-8"), found[0].time)
 
-    def _post(self, body: bytes, seconds: float) -> tuple[int, bytes]:
+    def get(self, path: str, seconds: float) -> tuple[int, bytes]:
+        """Status and body of what stands below its prefix.
+
+        Raises:
+            NoCosignature: nothing came.
+        """
+        return self._request("GET", path, b"", seconds)
+
+    def _request(self, method: str, path: str, body: bytes, seconds: float) -> tuple[int, bytes]:
         parts = urlsplit(self.url)
         assert parts.hostname
         connection: http.client.HTTPConnection
@@ -102,10 +112,10 @@ class Witness(NamedTuple):
             connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=seconds)
         try:
             connection.request(
-                "POST",
-                parts.path.rstrip("/") + "/add-checkpoint",
+                method,
+                f"{parts.path.rstrip('/')}/{path}",
                 body,
-                {"Content-Type": "text/plain; charset=utf-8"},
+                {"Content-Type": "text/plain; charset=utf-8"} if body else {},
             )
             answer = connection.getresponse()
             data = answer.read(_MAX_ANSWER + 1)

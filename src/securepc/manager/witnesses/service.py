@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from securepc.ledger.log import LogReader
@@ -50,8 +50,11 @@ class Witnesses:
         witnesses: Sequence[Witness],
         quorum: int,
         seconds: float,
+        waits: Callable[[bytes], bool] = lambda log: False,
     ) -> None:
-        """`seconds`: between two rounds of a log that grows."""
+        """`seconds`: between two rounds of a log that grows. `waits`: whether a log was restored and is not
+        to be shown to anybody yet."""
+        self._waits = waits
         self.witnesses = tuple(witnesses)
         self.quorum = quorum
         self._reader = reader
@@ -79,7 +82,7 @@ class Witnesses:
 
         Where witnesses do not answer within seconds, it carries what came.
         """
-        if not self.witnesses:
+        if not self.witnesses or self._waits(log):
             return Round(self._reader.snapshot(log), self.quorum == 0)
         return self._round(log)
 
@@ -88,6 +91,11 @@ class Witnesses:
         with self._database.read() as session:
             row = session.get(Cosigned, log)
             return None if row is None else row.note
+
+    def begin_anew(self, session: Session, log: bytes) -> None:
+        """Forget what was cosigned of a log: it goes on under another origin, as a log of its own."""
+        for model in (WitnessState, Cosigned):
+            session.execute(delete(model).where(model.log == log))
 
     def states(self, log: bytes) -> dict[str, WitnessState]:
         """What is known of each witness: verifier key → state."""
@@ -103,7 +111,7 @@ class Witnesses:
                 if self._stopping.is_set():
                     return
                 try:
-                    if self._due(log):
+                    if not self._waits(log) and self._due(log):
                         self._round(log)
                 except Exception:
                     logger.exception("a round of witnesses failed")

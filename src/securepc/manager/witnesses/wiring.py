@@ -15,7 +15,14 @@ def attach(manager: Manager) -> None:
     """`manager.witnesses`; policies name them to the PCs."""
     settings = manager.config.witnesses
     servers = [Witness(one.name, parse_key(one.key), one.url) for one in settings.servers]
-    manager.witnesses = Witnesses(manager.log, manager.database, servers, settings.quorum, settings.seconds)
+    manager.witnesses = Witnesses(
+        manager.log,
+        manager.database,
+        servers,
+        settings.quorum,
+        settings.seconds,
+        manager.waiting.__contains__,
+    )
     manager.on_start(lambda: setup.publish_trust(manager))
     manager.on_start(lambda: _tell_devices(manager))
     manager.on_start(manager.witnesses.start)

@@ -1,0 +1,39 @@
+"""Logs that were restored, and the checkpoints of them that PCs and witnesses showed."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Mapped, mapped_column
+
+from securepc.manager.database import Base, Handle
+
+
+class RestoredLog(Base):
+    """A log waits for its successor, or has it. Times are microseconds since 1970 UTC.
+
+    `kept`: the leaves that it had; `prepared`: the manager has a device of its own anew, and policies of a
+    higher epoch; `word`: who had the successor opened without waiting on; `leaf`: what opens it, once that
+    is decided.
+    """
+
+    __tablename__ = "restored_logs"
+
+    log: Mapped[bytes] = mapped_column(Handle, primary_key=True)
+    at: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kept: Mapped[int]
+    prepared: Mapped[bool]
+    word: Mapped[str]
+    leaf: Mapped[bytes | None]
+    opened_at: Mapped[int | None]
+
+
+class ShownCheckpoint(Base):
+    """The highest checkpoint that a PC (its handle) or a witness (its verifier key) showed, checked. `size`
+    is 0 where it had none."""
+
+    __tablename__ = "restored_shown"
+
+    log: Mapped[bytes] = mapped_column(Handle, primary_key=True)
+    who: Mapped[str] = mapped_column(primary_key=True)
+    size: Mapped[int]
+    root: Mapped[bytes]
+    at: Mapped[int]

@@ -1,0 +1,258 @@
+"""From a restored home to a log that goes on, each step to be repeated by whoever was killed in it.
+
+1. The log takes nothing. What was destroyed since the backup is destroyed again; the manager makes itself a
+   device of its own anew, since the old one said things that are lost; policies rise to a higher epoch.
+2. PCs and witnesses show the highest checkpoints that they have.
+3. Once all have, or after a time, or by the owner's word, the leaf that opens the successor is signed and
+   written down: it follows the highest. The tree's own checkpoint key is staged.
+4. The leaf is on the ledger, under the new key. PCs are told of it, trust/ is published, the log takes again.
+
+A PC that was off may show a higher checkpoint later. Then the log goes on as another tree once more.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from securepc.ledger.checkpoint import Checkpoint, tree_name
+from securepc.ledger.store import StoreError
+from securepc.manager import clock, setup
+from securepc.manager.audit import service as audit
+from securepc.manager.database import after_commit
+from securepc.manager.restored import mark, own, shown
+from securepc.manager.restored.model import RestoredLog
+from securepc.manager.restored.shown import Top
+from securepc.wire.signed import batch as headers
+from securepc.wire.signed import block, documents, leaf
+from securepc.wire.signed.documents import b64encode
+
+if TYPE_CHECKING:
+    from securepc.manager.core import Manager
+
+logger = logging.getLogger("securepc.manager")
+WITNESSES_EVERY = 10 * clock.SECOND
+ALONE, LATE = "time", "late"
+"""Whose word it was, where it was nobody's."""
+
+
+class Gathered(NamedTuple):
+    """How far a log that waits has come. `missing`: PCs and witnesses that have shown nothing yet; `until`:
+    when it goes on without them (microseconds UTC), None before the first has shown something."""
+
+    since: int
+    kept: int
+    shown: int
+    missing: int
+    highest: int
+    until: int | None
+
+
+class Restored:
+    """At `manager.restored`."""
+
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+        self._mark = mark.read(manager.home.manager)
+        self._lock = threading.Lock()
+        self._asked = 0
+        if self._mark is not None:
+            self._note(self._mark)
+        with manager.database.read() as session:
+            for log in session.scalars(select(RestoredLog.log).where(RestoredLog.opened_at.is_(None))):
+                manager.waiting.add(log)
+
+    def start(self) -> None:
+        """Step 1, and what was decided before the manager was last stopped. Before anything else starts."""
+        if self._mark is not None and self._manager.waiting:
+            self._prepare(self._mark)
+        self._go_on(decided=True)
+
+    def look(self) -> None:
+        """Ask witnesses; open what is ready. Called by the ticker."""
+        if self._manager.waiting:
+            if clock.now() - self._asked >= WITNESSES_EVERY:
+                self._asked = clock.now()
+                self._ask_witnesses()
+            self._go_on(decided=False)
+
+    def show(self, log: bytes, device: bytes, data: bytes) -> None:
+        """A PC shows its checkpoint (empty: it has none).
+
+        Raises:
+            NoteError: it is none of this log.
+        """
+        seen = shown.parse(self._manager, log, data) if data else None
+        with self._manager.database.write() as session:
+            top = Top(seen.size, seen.root) if seen else Top(0, b"")
+            shown.keep(session, log, device.hex(), top)
+            if seen is not None and self._mark is not None and _open_row(session, log) is None:
+                self._late(session, log, seen)
+
+    def gathered(self, log: bytes) -> Gathered | None:
+        """How far a log has come; None where it does not wait."""
+        with self._manager.database.read() as session:
+            row = _open_row(session, log)
+            if row is None:
+                return None
+            found = shown.since(session, log, row.at)
+        missing = self._expected(log) - found.keys()
+        highest = max([top.size for top in found.values()], default=0)
+        patience = int(self._manager.config.backup.gather_minutes * 60) * clock.SECOND
+        return Gathered(
+            row.at,
+            row.kept,
+            len(found),
+            len(missing),
+            max(highest, row.kept),
+            row.at + patience if found else None,
+        )
+
+    # -- step 1
+
+    def _note(self, found: mark.Mark) -> None:
+        with self._manager.database.write() as session:
+            for name, kept in found.logs.items():
+                log = bytes.fromhex(name)
+                if session.get(RestoredLog, (log, found.at)) is None:
+                    # What waited when the backup was made was decided for another disk.
+                    stale = RestoredLog.opened_at.is_(None)
+                    session.execute(delete(RestoredLog).where(RestoredLog.log == log, stale))
+                    session.add(_row(log, found.at, kept))
+
+    def _prepare(self, found: mark.Mark) -> None:
+        manager = self._manager
+        for grave in found.graves:
+            if not manager.backups.beside.bury(grave):
+                raise RuntimeError(f"nobody here can destroy a {grave.get('kind')} again")
+        manager.retention.replay()
+        for name in found.logs:
+            log = bytes.fromhex(name)
+            with manager.database.write() as session:
+                row = session.get(RestoredLog, (log, found.at))
+                if row is not None and not row.prepared:
+                    own.give_up(manager, session, log)
+                    row.prepared = True
+            manager.policies.raise_epoch(log, found.at // clock.SECOND)
+
+    # -- step 2
+
+    def _expected(self, log: bytes) -> set[str]:
+        devices = {one.device.hex() for one in self._manager.devices.all(log) if one.state == "enrolled"}
+        return devices | {str(one.key) for one in self._manager.witnesses.witnesses}
+
+    def _ask_witnesses(self) -> None:
+        for log in self._manager.log.logs():
+            for witness in self._manager.witnesses.witnesses if log in self._manager.waiting else ():
+                top = shown.ask(self._manager, log, witness)
+                if top is not None:
+                    with self._manager.database.write() as session:
+                        shown.keep(session, log, str(witness.key), top)
+
+    def _late(self, session: Session, log: bytes, seen: Checkpoint) -> None:
+        """Somebody shows later what no successor follows yet."""
+        if self._covers(log, seen):
+            return
+        at, size = clock.now(), self._manager.log.size(log)
+        row = _row(log, at, size)
+        row.prepared, row.word = True, LATE
+        session.add(row)
+        after_commit(session, lambda: self._manager.waiting.add(log))
+
+    def _covers(self, log: bytes, seen: Checkpoint) -> bool:
+        """Whether the log has all of a checkpoint, or a tree of it follows one that is no smaller."""
+        reader = self._manager.log
+        if any(tree.size > seen.size or (tree.size, tree.root) == seen[1:3] for tree in reader.trees(log)):
+            return True
+        return seen.size <= reader.size(log) and reader.root(log, seen.size) == seen.root
+
+    # -- steps 3 and 4
+
+    def _go_on(self, *, decided: bool) -> None:
+        with self._lock:
+            with self._manager.database.read() as session:
+                query = select(RestoredLog).where(RestoredLog.opened_at.is_(None))
+                rows = [row for row in session.scalars(query) if row.leaf is not None or not decided]
+            for row in rows:
+                data = row.leaf or self._decide(row)
+                if data is not None:
+                    self._open(row, data)
+
+    def _decide(self, row: RestoredLog) -> bytes | None:
+        """Step 3, if it is time."""
+        manager, state = self._manager, self.gathered(row.log)
+        if state is None or not row.prepared:
+            return None
+        over = state.until is not None and clock.now() >= state.until
+        if state.missing and not over and not row.word:
+            return None
+        with manager.database.read() as session:
+            found = shown.since(session, row.log, 0 if row.word == LATE else row.at)
+        size = manager.log.size(row.log)
+        highest = max([*found.values(), Top(size, manager.log.root(row.log, size))])
+        keys = manager.keys.log(row.log)
+        value = {
+            "log": row.log.hex(),
+            "at": clock.now(),
+            "registrar": b64encode(keys.registrar.public),
+            "intake": b64encode(keys.intake.public),
+            "follows": {"log": row.log.hex(), "size": highest.size, "root": b64encode(highest.root)},
+        }
+        data = leaf.frame("log", documents.encode("log", value), keys.registrar.sign)
+        manager.keys.stage([_secret(row.log)])
+        with manager.database.write() as session:
+            changed = update(RestoredLog).where(RestoredLog.log == row.log, RestoredLog.at == row.at)
+            session.execute(changed.values(leaf=data, word=row.word or ALONE))
+        return data
+
+    def _open(self, row: RestoredLog, data: bytes) -> None:
+        """Step 4."""
+        manager, log = self._manager, row.log
+        name = tree_name(headers.message_hash(data))
+        if name not in [tree.name for tree in manager.log.trees(log)]:
+            manager.keys.promote([_secret(log)])
+            transaction = block.Transaction(log, [block.Item(data, b"")])
+            try:
+                manager.sequencer.submit(block.encode_transaction(transaction)).result()
+            except StoreError as error:
+                logger.warning("the successor of log %s is opened later: %s", log.hex(), error)
+                return
+        manager.keyring.announce(log)
+        setup.publish_trust(manager)
+        with manager.database.write() as session:
+            manager.witnesses.begin_anew(session, log)
+            found = session.get(RestoredLog, (log, row.at))
+            assert found is not None
+            found.opened_at = clock.now()
+            data_of_act = {"name": "successor", "previous": str(row.kept), "state": name}
+            audit.record(session, log, "admin.setting", found.word, data_of_act)
+        manager.waiting.discard(log)
+        setup.complete_agency(manager, log)
+        manager.devices.resume()
+        logger.warning("log %s goes on as %s", log.hex(), manager.log.origins(log)[-1])
+
+
+def give_word(session: Session, log: bytes, actor: str) -> bool:
+    """Somebody who may says: wait no longer. False where the log does not wait."""
+    row = _open_row(session, log)
+    if row is None:
+        return False
+    row.word = row.word or actor
+    return True
+
+
+def _open_row(session: Session, log: bytes) -> RestoredLog | None:
+    query = select(RestoredLog).where(RestoredLog.log == log, RestoredLog.opened_at.is_(None))
+    return session.scalar(query.order_by(RestoredLog.at.desc()).limit(1))
+
+
+def _row(log: bytes, at: int, kept: int) -> RestoredLog:
+    return RestoredLog(log=log, at=at, kept=kept, prepared=False, word="", leaf=None, opened_at=None)
+
+
+def _secret(log: bytes) -> str:
+    return f"{log.hex()}/checkpoint"
