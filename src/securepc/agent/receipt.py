@@ -42,8 +42,8 @@ class Receipt(NamedTuple):
 
 class Verified(NamedTuple):
     """What an answer proved. `note` is the checkpoint as signed, `cosigned` one of the same log with
-    witnesses' lines, which nobody has checked yet, or None; `watermark` the frame, not yet judged. `successor`:
-    the log went on as another tree; where it did, that is to be taken in first, and all sent again."""
+    witnesses' lines, which nobody has checked yet, or None; `watermark` the frame, not yet judged. Where
+    the log went on as another tree, `successor` says how, and nothing else counts before that is taken in."""
 
     checkpoint: Checkpoint
     note: bytes
@@ -65,8 +65,8 @@ def verify(
     log_keys: Sequence[VerifierKey],
     log: bytes,
 ) -> Verified:
-    """Judge the answer to an upload of `sent`: (epoch, leaf) of each batch of this log. The first of `log_keys` signs new
-    checkpoints, the others signed old ones.
+    """Judge the answer to an upload of `sent`: (epoch, leaf) of each batch of this log. The first key signs
+    new checkpoints, the others signed old ones.
 
     Raises:
         Trouble: "garbled" where it is no receipt at all, "inconsistent" where it is one that is wrong.

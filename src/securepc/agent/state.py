@@ -104,7 +104,7 @@ class State:
 
     def succeed(self, note: bytes, kept: int, values: Mapping[str, bytes]) -> None:
         """The log goes on as another tree, with this checkpoint, and has the leaves before `kept` of the one
-        before: receipts beyond prove nothing in it, and their batches are to be sent again. All or nothing."""
+        before: receipts beyond prove nothing in it, and their batches are sent again. All or nothing."""
         with self._lock:
             with self._transaction():
                 row = self._db.execute("SELECT min(epoch) FROM receipt WHERE leaf >= ?", (kept,)).fetchone()

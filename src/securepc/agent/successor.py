@@ -37,7 +37,7 @@ class Successor(NamedTuple):
 
 
 class _Opening(NamedTuple):
-    index: int
+    place: int
     name: str
     at: int
     size: int
@@ -63,7 +63,7 @@ def accept(
     if not any(one.size > last.size or (one.size, one.root) == (last.size, last.root) for one in since):
         most = max(one.size for one in since)
         raise inconsistent(f"the restored log follows {most} leaves, and this PC has seen {last.size}")
-    return Successor(since[0].index, end.at)
+    return Successor(since[0].place, end.at)
 
 
 def _continues(last: Checkpoint, checkpoint: Checkpoint, consistency: Sequence[bytes]) -> bool:

@@ -130,8 +130,7 @@ class Uploads:
 
 
 async def take(manager: Manager, sender: Sender, body: bytes, size: int, tree: str) -> bytes:
-    """The receipt for an upload, as JSON; `size` is that of the checkpoint that the device has, `tree` the name
-    of its tree.
+    """The receipt for an upload, as JSON; the device has the checkpoint of `size` in the tree of this name.
 
     Raises:
         ApiError: truncated, malformed, other-device, too-large, stopping, or what the ledger refuses.
