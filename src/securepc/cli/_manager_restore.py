@@ -9,6 +9,7 @@ from typing import IO
 
 import click
 import msgspec
+from sqlalchemy import select
 
 from securepc.cli._errors import UserError, say
 from securepc.cli._home import home_option
@@ -17,7 +18,11 @@ from securepc.cli._manager_trouble import explained
 from securepc.manager.backup.restore import restore as restore_home
 from securepc.manager.backup.target import Folder, Target, TargetError, open_target
 from securepc.manager.backup.vault import VaultError
-from securepc.manager.config import Backup
+from securepc.manager.config import Backup, ConfigError
+from securepc.manager.database import Database
+from securepc.manager.devices.model import Agency
+from securepc.manager.home import Home
+from securepc.manager.restored.service import give_word
 
 
 @click.command()
@@ -65,8 +70,10 @@ def restore(
     number, height = done.snapshot.number, done.snapshot.height
     click.echo(
         say(
-            f"バックアップ No. {number}(ブロック {height} まで)を {home} に復元しました。",
-            f"Backup No. {number}, up to block {height}, was restored to {home}.",
+            f"バックアップ No. {number}(ブロック {height} まで)を {home} に復元しました。\n"
+            "起動すると、PCと連署者が確認済みの記録を集めてから、台帳の続きを始めます。",
+            f"Backup No. {number}, up to block {height}, was restored to {home}.\n"
+            "Once started, it gathers what PCs and witnesses have seen, and then the log goes on.",
         )
     )
 
@@ -84,4 +91,26 @@ def _target(place: Path) -> Target:
     return target
 
 
-COMMANDS = (restore,)
+@click.command()
+@home_option
+def successor(home: Path) -> None:
+    """Wait no longer for PCs after a restore. 復元後、PCを待たずに台帳の続きを始めます。
+
+    Without this a restored log goes on by itself; see docs/operate/keeping.md.
+    """
+    with explained():
+        path = Home(home).database
+        if not path.is_file():
+            raise ConfigError(str(path))
+        database = Database(path)
+        try:
+            with database.write() as session:
+                given = [give_word(session, log, "cli") for log in session.scalars(select(Agency.log)).all()]
+        finally:
+            database.close()
+    if not any(given):
+        raise UserError("待っている台帳はありません。", "No log is waiting for its successor.")
+    click.echo(say("台帳の続きを始めます。", "The log goes on."))
+
+
+COMMANDS = (restore, successor)

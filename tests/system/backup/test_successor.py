@@ -53,6 +53,10 @@ url = "{url}"
 """
 
 
+PATIENCE = 240.0
+"""Seconds for what takes two on a machine that has nothing else to do."""
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
@@ -223,9 +227,9 @@ def test_the_disk_is_deleted_and_nothing_acknowledged_is_missing(office: Office)
     pcs = [office.pc("one"), office.pc("two")]
     both = LogReader(office.home / "ledger" / "chain.sqlite").size(bytes.fromhex(office.log))
     loads = [Load(pc) for pc in pcs]
-    wait_for(lambda: office.backed_up() >= both, 120)  # who enrols is backed up at once
+    wait_for(lambda: office.backed_up() >= both, PATIENCE)  # who enrols is backed up at once
     kept = office.backed_up()
-    wait_for(lambda: min(pc.uploader.checkpoint().size for pc in pcs) > kept + 10, 120)
+    wait_for(lambda: min(pc.uploader.checkpoint().size for pc in pcs) > kept + 10, PATIENCE)
     before, old_trust = office.evidence(), office.trust()
     manager.kill()
     shutil.rmtree(office.home)
@@ -233,11 +237,11 @@ def test_the_disk_is_deleted_and_nothing_acknowledged_is_missing(office: Office)
 
     again = office.restore("again")
     office.start_manager(again)
-    wait_for(lambda: all(pc.uploader.checkpoint().origin.count("/") == 2 for pc in pcs), 90)
+    wait_for(lambda: all(pc.uploader.checkpoint().origin.count("/") == 2 for pc in pcs), PATIENCE)
     for load in loads:
         load.stop()
     for pc in pcs:
-        wait_for(sent(pc), 90)
+        wait_for(sent(pc), PATIENCE)
     office.witness.kill()
     office.witness = office.start_witness()
 
@@ -254,7 +258,7 @@ def test_the_disk_is_deleted_and_nothing_acknowledged_is_missing(office: Office)
         found.update((one["device"], one["data"]["path"]) for one in office.entries())
         return found.total() >= wanted.total()
 
-    wait_for(all_found, 60)
+    wait_for(all_found, PATIENCE)
     assert found == wanted
     report = fsck.check(again / "ledger" / "chain.sqlite")
     assert report.sound, report.findings
@@ -263,7 +267,7 @@ def test_the_disk_is_deleted_and_nothing_acknowledged_is_missing(office: Office)
     new_trust = office.trust()
     for trust in (old_trust, new_trust):
         assert judged(before, trust).remarks == ()
-    wait_for(lambda: office.ask(f"/logs/{office.log}/checkpoint").count(b"\n\xe2\x80\x94 ") == 2, 30)
+    wait_for(lambda: office.ask(f"/logs/{office.log}/checkpoint").count(b"\n\xe2\x80\x94 ") == 2, PATIENCE)
     verdict = judged(office.evidence(), new_trust)
     assert verdict.cosignatures
     assert verdict.total == wanted.total()

@@ -24,6 +24,7 @@ from securepc.manager.backup.model import Held, Run
 from securepc.manager.backup.target import TargetError, open_target
 from securepc.manager.backup.vault import Log, Snapshot, Vault, VaultError, Written, month_name, open_vault
 from securepc.manager.devices.model import Device
+from securepc.manager.keyring.model import KeyNotice
 from securepc.wire.signed import documents, leaf
 from securepc.wire.signed.documents import b64encode
 
@@ -245,10 +246,12 @@ class Backups:
         )
 
     def _seen_people(self) -> object:
-        """What a PC could not make good by sending it again: who is enrolled. It is backed up at once."""
+        """What PCs could not make good by sending it again: who is enrolled, which keys they were told of. It
+        is backed up at once."""
         with self._manager.database.read() as session:
             query = select(Device.state, func.count(), func.max(Device.enrolled_at)).group_by(Device.state)
-            return sorted(tuple(row) for row in session.execute(query))
+            changed = session.execute(select(func.count(), func.max(KeyNotice.at))).one()
+            return sorted(tuple(row) for row in session.execute(query)), tuple(changed)
 
     @contextmanager
     def _noting(self, kind: str) -> Iterator[Run]:

@@ -60,6 +60,8 @@ class Health:
         found = []
         if self.full:
             found.append("disk-full")
+        if self._manager.waiting:
+            found.append("restored")
         if self._manager.backups.late:
             found.append("backup-late")
         found += [f"follower-{name}" for name in self._manager.opener.failing()]
