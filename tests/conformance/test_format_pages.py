@@ -106,6 +106,15 @@ def test_evidence() -> None:
     assert verdict.level == "self-consistent"
 
 
+def test_evidence_of_what_expired() -> None:
+    page = examples("evidence")
+    names = ("evidence.json", "checkpoint.txt", "batches.jsonl", "policy", "genesis.json")
+    data, trust = pages_pack(**{name: page[f"expired {name}"] for name in names})
+    verdict = check(io.BytesIO(data), trust)
+    assert [(entry.leaf_index, entry.sequence) for entry in verdict.entries] == [(4, 3)]
+    assert [(one.first, one.last, one.month, one.said) for one in verdict.expired] == [(1, 2, "2026-11", 3)]
+
+
 def test_changed_evidence() -> None:
     page = examples("evidence")
     for name in ("evidence.json", "checkpoint.txt", "batches.jsonl"):

@@ -23,8 +23,9 @@ from securepc.wire.signed import block as blocks
 from securepc.wire.signed import canonical, documents, evidence, pack
 from securepc.wire.signed import leaf as leaves
 from securepc.wire.signed.documents import b64encode
-from securepc.wire.signed.evidence import Batch, Device, Evidence, Placed, Proven, Range
+from securepc.wire.signed.evidence import Batch, Device, Evidence, Expiry, Range
 from securepc.wire.signed.genesis import Genesis
+from securepc.wire.signed.proofs import Placed, Proven
 
 START = 1_795_401_253_000_000  # 2026-11-23, microseconds
 
@@ -74,6 +75,9 @@ class TinyLog:
         self.keys: dict[bytes, SigningKey] = {}
         self.sealed: dict[int, tuple[bytes, list[bytes]]] = {}
         self.redact_leaves: list[int] = []
+        self.months: list[dict[str, Any]] = []
+        self.holds: list[dict[str, Any]] = []
+        self.gone: dict[int, int] = {}
         self.clock = START
         fields = {"registrar": b64encode(self.registrar.public), "intake": b64encode(bytes(32))}
         self.document("log", {**fields, "follows": None}, self.registrar)
@@ -156,6 +160,27 @@ class TinyLog:
         fields = {"leaf": leaf, "sequence": sequence, "ground": "開示請求", "approver": "試験 花子"}
         self.redact_leaves.append(self.document("redact", fields, self.registrar))
         return self.redact_leaves[-1]
+
+    def begin_month(self, month: str) -> None:
+        """What comes from here on is of this month."""
+        self.months.append({"month": month, "first": len(self.leaves), "expired": None, "type": "month"})
+
+    def expire(self, month: str, signer: SigningKey | None = None) -> int:
+        """Let a month expire; its batches are shown as gone from here on."""
+        index = self.document("expire", {"month": month}, signer or self.registrar)
+        number = [known["month"] for known in self.months].index(month)
+        self.months[number]["expired"] = index
+        stop = self.months[number + 1]["first"] if number + 1 < len(self.months) else index
+        self.gone |= {leaf: index for leaf in self.sealed if self.months[number]["first"] <= leaf < stop}
+        return index
+
+    def hold(self, start: int, stop: int, device: bytes | None = None, released: int | None = None) -> str:
+        """Keep leaves [start, stop); gives the hold's handle."""
+        name = digest("hold", len(self.holds)).hex()[:32]
+        place = {"from": start, "to": stop, "placed": len(self.leaves) - 1, "released": released}
+        self.holds.append({**place, "hold": name, "device": device.hex() if device else None, "type": "hold"})
+        self.holds.sort(key=lambda hold: str(hold["hold"]))
+        return name
 
     def header(
         self, device: bytes, entries: list[bytes], secret: bytes, **changes: Any
@@ -248,7 +273,8 @@ class TinyLog:
     def registry(self) -> list[bytes]:
         values: list[dict[str, Any]] = [self.records[device] for device in sorted(self.records)]
         head = {"registrar": b64encode(self.registrar.public), "intake": b64encode(bytes(32)), "verdict": 0}
-        return [canonical.encode(value) for value in [*values, {**head, "type": "log"}]]
+        values += [*self.holds, {**head, "type": "log"}, *self.months]
+        return [canonical.encode(value) for value in values]
 
     def log_records(self, **changes: Any) -> list[bytes]:
         own = {
@@ -281,7 +307,9 @@ class TinyLog:
         batches = []
         for index, sequences in sorted(wanted.items()):
             secret, entries = self.sealed[index]
-            if sequences is None:
+            if index in self.gone:
+                batches.append(evidence.gone(self.proven(index), self.gone[index]))
+            elif sequences is None:
                 batches.append(evidence.whole(self.proven(index), secret, entries))
             else:
                 shown = evidence.part(self.proven(index), secret, entries, sequences, merkle.paths)
@@ -299,8 +327,22 @@ class TinyLog:
             registrars=tuple(map(self.proven, self.registrar_leaves)),
             devices=tuple(self.device(device) for device in sorted(used & self.records.keys())),
             redactions=tuple(map(self.proven, self.redact_leaves)),
+            expiry=self.expiry({self.gone[index] for index in wanted if index in self.gone}),
         )
         return Contents(content, self.checkpoint(), batches)
+
+    def expiry(self, said: set[int]) -> Expiry | None:
+        """The proof that months expired by these leaves."""
+        if not said:
+            return None
+        data = self.registry()
+        ranks = set(range(len(self.records) - 1, len(self.records) + len(self.holds) + 1))
+        for rank, record in enumerate(data):
+            value = canonical.decode(record, limit=1000)
+            if value.get("expired") in said:
+                ranks |= {rank, rank + 1}
+        places = tuple(place(data, rank) for rank in sorted(ranks))
+        return Expiry(tuple(map(self.proven, sorted(said))), places)
 
     def range(self, device: bytes, first: int, last: int) -> Contents:
         """Evidence that claims to have all of a device's entries `first`..`last`."""

@@ -53,10 +53,10 @@ def command(
     ):
         _save(answer, output)
         count, left_out = answer.number("SecurePC-Entries"), answer.number("SecurePC-Left-Out")
-        not_sealed = answer.number("SecurePC-Not-Sealed")
+        not_sealed, expired = answer.number("SecurePC-Not-Sealed"), answer.number("SecurePC-Expired")
     if as_json:
         made = {"file": str(output), "entries": count, "left_out": left_out, "not_sealed": not_sealed}
-        click.echo(json.dumps(made))
+        click.echo(json.dumps({**made, "expired": expired}))
         return
     if left_out:
         click.echo(
@@ -73,6 +73,14 @@ def command(
                 "PCがつながったら、もう一度実行してください。",
                 f"note: {not_sealed} entries are not sealed yet and not in the pack; "
                 "run it again once their PCs are online.",
+            ),
+            err=True,
+        )
+    if expired:
+        click.echo(
+            say(
+                f"注意: 保管期限が満了した記録が{expired}件あり、廃棄されたことの証明だけが含まれています。",
+                f"note: {expired} entries have expired; the pack only proves that they did.",
             ),
             err=True,
         )

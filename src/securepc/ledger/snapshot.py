@@ -52,10 +52,15 @@ class Snapshot(NamedTuple):
 
     def record(self, kind: type[Record], identity: str) -> Proven | None:
         """A record of the registry, proven."""
-        for index, (found, name, data) in enumerate(self.registry):
+        for rank, (found, name, _) in enumerate(self.registry):
             if (found, name) == (kind.TYPE, identity):
-                return Proven(data, _path(index, [data for _, _, data in self.registry]))
+                return self.at(rank)
         return None
+
+    def at(self, rank: int) -> Proven:
+        """The record at one place of the registry, proven."""
+        records = [data for _, _, data in self.registry]
+        return Proven(records[rank], _path(rank, records))
 
     def records(self) -> list[Record]:
         """All records of the registry, read."""

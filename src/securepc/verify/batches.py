@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from securepc.ledger import merkle
+from securepc.verify.expiry import Expiries
 from securepc.verify.members import Member, Tree
 from securepc.verify.verdict import Entry, NotValid
 from securepc.wire.signed import batch as headers
@@ -33,6 +34,7 @@ class Ground(NamedTuple):
     tree: Tree
     members: Mapping[bytes, Member]
     redactions: Redactions
+    expiries: Expiries
     check: CheckSignature
     decode: DecodeBatch
     keep: bool
@@ -53,6 +55,7 @@ class Sealed(NamedTuple):
     sequences: Sequence[int] = ()  # of the entries that it proves, rising
     redacted: int = 0  # how many of them have no text
     texts: Sequence[bytes | None] = ()  # where they are kept
+    expired: int | None = None  # the leaf that says so, where nothing else is left of it
 
     @property
     def known(self) -> BatchHeader:
@@ -123,6 +126,9 @@ def judge(ground: Ground, number: int, line: bytes) -> Sealed:
 
         # (8): each entry at its place under the batch's root
         step = 8
+        if batch.expired is not None:
+            ground.expiries.require(index, header.device, batch.expired, where)
+            return sealed._replace(expired=batch.expired)
         if batch.key is not None:
             _require_whole(sealed, batch, batch.key)
             texts: Sequence[bytes | None] = batch.entries if ground.keep else ()
@@ -202,8 +208,8 @@ class Completeness:
         self._claim = claim
         self._next = claim.first
 
-    def take(self, sealed: Sealed, linked: bool) -> None:
-        """Account for one batch.
+    def take(self, sealed: Sealed, linked: bool) -> range:
+        """Account for one batch; gives the entries of the range that expired with it.
 
         Raises:
             NotValid: it does not belong here, or one of its entries in the range is missing.
@@ -217,7 +223,10 @@ class Completeness:
             raise NotValid("missing-batch", sealed.where, device=sealed.device)
         elif not linked:
             raise NotValid("missing", sealed.where, first=self._next, last=header.first - 1)
-        for start, stop in _runs(sealed.sequences):
+        expired = range(0)
+        if sealed.expired is not None:
+            expired = range(max(header.first, claim.first), min(header.last, claim.last) + 1)
+        for start, stop in _runs(sealed.sequences or expired):
             if start < claim.first or stop - 1 > claim.last:
                 raise NotValid("outside", sealed.where)
             if start != self._next:
@@ -226,6 +235,7 @@ class Completeness:
         if self._next <= min(header.last, claim.last):
             last = min(header.last, claim.last)
             raise NotValid("missing", sealed.where, first=self._next, last=last)
+        return expired
 
     def finish(self) -> None:
         """Refuse a pack that ends before its claim does."""

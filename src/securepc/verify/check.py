@@ -13,7 +13,8 @@
 7. *Each batch* is signed by the key its device had at that place of the log, not after a revocation; it is
    in the log under the checkpoint; and it continues the device's batch before it, where that is in the pack.
 8. *Each entry* stands, with its salt, at its place under its batch's root; what is redacted the log names.
-9. *The claim*: a range has every entry from first to last exactly once, and none besides.
+   Of a batch without content the log says that its month expired, and its registry that no hold keeps it.
+9. *The claim*: a range has every entry from first to last exactly once, or as expired, and none besides.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ from securepc.ledger.checkpoint import Checkpoint, Cosignature
 from securepc.ledger.note import NoteError
 from securepc.verify import blocks, ed25519, workers
 from securepc.verify.batches import Completeness, DecodeBatch, Ground, Redactions, Sealed
+from securepc.verify.expiry import Expiries
 from securepc.verify.members import Member, Registrars, Tree, read_record, read_signed, require_inclusion
 from securepc.verify.trust import Trust
-from securepc.verify.verdict import Block, Entry, NotValid, Verdict, Votes
+from securepc.verify.verdict import Block, Entry, Expired, NotValid, Verdict, Votes
 from securepc.wire.signed import documents, evidence
 from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.documents import b64decode
@@ -140,12 +142,18 @@ class _Check:
         self._step = 6
         members = self._members(content, registry, tree, registrars)
         redactions = self._redactions(content, tree, registrars)
+        expiries = Expiries(content.expiry, registry, tree, registrars, self._verify)
 
         # (7), (8), (9): the batches, one after the other
-        ground = Ground(content.log, tree, members, redactions, self._verify, self._decode, self._keep)
+        judging = (self._verify, self._decode, self._keep)
+        ground = Ground(content.log, tree, members, redactions, expiries, *judging)
         found = self._batches(reader, content, ground)
         if found.redacted:
             self._remarks.append(("redacted", {"count": found.redacted}))
+        for gone in found.expired:
+            self._remarks.append(("expired", gone._asdict() | {"device": gone.device.hex()}))
+        if found.expired:
+            self._not_checked.append(("retention", {}))
         self._name_what_no_pack_can_show(content, bool(cosignatures or votes))
         return Verdict(
             checkpoint=checkpoint,
@@ -157,6 +165,7 @@ class _Check:
             batches=found.batches,
             total=found.total,
             redacted=found.redacted,
+            expired=tuple(found.expired),
             entries=tuple(found.entries),
             not_checked=tuple(self._not_checked),
             remarks=tuple(self._remarks),
@@ -272,7 +281,9 @@ class _Check:
                 # (8): each entry at its place under the batch's root
                 self._step = 8
                 sealed.require(8)
-                if not sealed.sequences and (complete is None or sealed.known.size):
+                # Only where all is claimed to be there, one wants to know of what is gone.
+                told = complete is not None and (sealed.expired is not None or not sealed.known.size)
+                if not sealed.sequences and not told:
                     raise NotValid("nothing", sealed.where)
                 found.total += len(sealed.sequences)
                 found.redacted += sealed.redacted
@@ -281,13 +292,16 @@ class _Check:
                 # (9): nothing is missing from a range
                 self._step = 9
                 if complete is not None:
-                    complete.take(sealed, linked)
+                    found.lapse(sealed, complete.take(sealed, linked), ground.expiries)
                 done += sealed.size
                 self._progress(done, reader.size)
         self._step = 9
         if complete is not None:
             complete.finish()
-        if not found.total:
+        unused = ground.expiries.unused(found.said)
+        if unused is not None:
+            raise NotValid("malformed", "evidence.json: expiry", detail=f"nothing went with leaf {unused}")
+        if not found.total and not found.expired:
             raise NotValid("nothing", "batches.jsonl")
         idle = [handle.hex() for handle in ground.members if handle not in before]
         if idle:
@@ -322,6 +336,25 @@ class _Found:
     def __init__(self) -> None:
         self.batches = self.total = self.redacted = 0
         self.entries: list[Entry] = []
+        self.expired: list[Expired] = []
+        self.said: set[int] = set()
+
+    def lapse(self, sealed: Sealed, numbers: range, expiries: Expiries) -> None:
+        """Take note of the entries that expired with a batch, as one with those before them."""
+        if sealed.expired is None:
+            return
+        self.said.add(sealed.expired)
+        if not numbers:
+            return
+        first, last = numbers[0], numbers[-1]
+        if self.expired:
+            before = self.expired[-1]
+            if (before.last + 1, before.said) == (first, sealed.expired):
+                self.expired[-1] = before._replace(last=last)
+                return
+        lapsed = expiries[sealed.expired]
+        device = sealed.known.device
+        self.expired.append(Expired(device, first, last, lapsed.month, lapsed.on, sealed.expired))
 
 
 @contextmanager

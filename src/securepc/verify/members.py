@@ -12,8 +12,9 @@ from securepc.wire.signed import canonical, documents
 from securepc.wire.signed import leaf as leaves
 from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.documents import b64decode
-from securepc.wire.signed.evidence import MAX_RECORD, Device, Placed, Proven
+from securepc.wire.signed.evidence import Device
 from securepc.wire.signed.leaf import CheckSignature, Leaf
+from securepc.wire.signed.proofs import MAX_RECORD, Placed, Proven
 
 NOBODY = bytes(16)
 """Stands for the device in the proof of a registrar's key."""

@@ -102,6 +102,7 @@ def valid_json(verdict: Verdict, summary: bool = False) -> str:
             },
             "batches": verdict.batches,
             "count": verdict.total,
+            "expired": [one._asdict() | {"device": one.device.hex()} for one in verdict.expired],
             **entries,
             "remarks": [_both(REMARKS, code, details) for code, details in verdict.remarks],
             "not_checked": [_both(NOT_CHECKED, code, details) for code, details in verdict.not_checked],

@@ -56,11 +56,22 @@ class Entry(NamedTuple):
     text: bytes | None
 
 
+class Expired(NamedTuple):
+    """Entries of a device that went with their month: on a day (UTC), as leaf `said` says."""
+
+    device: bytes
+    first: int
+    last: int
+    month: str
+    on: str
+    said: int
+
+
 class Verdict(NamedTuple):
     """What was proven, by whom it is vouched for, and what was not checked.
 
     `entries` is empty where nobody asked for them; `total` is how many there are, `redacted` how many of them
-    have no text.
+    have no text. Those that `expired` are not among them.
     `not_checked` and `remarks` hold words of `words.NOT_CHECKED` and `words.REMARKS`, each with its details.
     """
 
@@ -73,6 +84,7 @@ class Verdict(NamedTuple):
     batches: int
     total: int
     redacted: int
+    expired: tuple[Expired, ...]
     entries: tuple[Entry, ...]
     not_checked: tuple[tuple[str, dict[str, object]], ...]
     remarks: tuple[tuple[str, dict[str, object]], ...]

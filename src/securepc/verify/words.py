@@ -181,6 +181,18 @@ SENTENCES: dict[str, Sentence] = {
         "操作記録 {sequence} は墨消しとされていますが、ログに墨消しの記録がありません。",
         "Entry {sequence} is said to be redacted, but no leaf of the log says so.",
     ),
+    "not-expired": (
+        "リーフ {index} は保管期限が満了したとされていますが、台帳はそう示していません。",
+        "Leaf {index} is said to have expired, but the log and its registry do not say so.",
+    ),
+    "held": (
+        "リーフ {index} は保管期限が満了したとされていますが、保全 {hold} により残されているものです。",
+        "Leaf {index} is said to have expired, but the hold {hold} keeps it.",
+    ),
+    "holds": (
+        "保管期限の満了を示す証拠に、台帳の保全のすべてが含まれていません。",
+        "What should prove the expiry does not have all holds of the registry.",
+    ),
     "nothing": (
         "操作記録がひとつも示されていません。",
         "It discloses no entry.",
@@ -232,6 +244,13 @@ NOT_CHECKED: dict[str, Sentence] = {
         "PC {device} のバッチ {batches} 個について、直前のバッチとのつながり(証拠に含まれないため)。",
         "Device {device}: the link of {batches} batch(es) to the one before, which is not in the pack.",
     ),
+    "retention": (
+        "保管期限が過ぎていたこと。台帳の規則はそれより早い満了を受け付けませんが、その計算はここでは繰り返しません。",
+        (
+            "That the time of what expired was over: the rules of the ledger take no earlier expiry, "
+            "but they are not applied again here."
+        ),
+    ),
     "clock": (
         "PCの時計の正しさ。時刻はPCが署名したものです。",
         "Whether the device's clock was right: times are as the device signed them.",
@@ -262,6 +281,16 @@ REMARKS: dict[str, Sentence] = {
     "revoked": (
         "PC {device} は、リーフ {index} で登録を取り消されています。",
         "Device {device} was revoked by leaf {index}.",
+    ),
+    "expired": (
+        (
+            "記録 {first}〜{last}({month} 分)は、保管期限の満了により {on} に廃棄されました"
+            "(欠落ではありません。リーフ {said} に記録)。"
+        ),
+        (
+            "Entries {first} to {last} (of {month}) expired by policy on {on}, as leaf {said} says: "
+            "they are not missing."
+        ),
     ),
     "redacted": (
         "墨消しされた操作記録が {count} 件あります。そのことはログに記録されています。",

@@ -13,8 +13,9 @@ from securepc.wire.signed import batch as headers
 from securepc.wire.signed import evidence
 from securepc.wire.signed.canonical import MAX_INTEGER, Malformed
 from securepc.wire.signed.documents import b64decode
-from securepc.wire.signed.evidence import MAX_PATH, Batch, Proven
+from securepc.wire.signed.evidence import Batch
 from securepc.wire.signed.pack import MAX_LINE
+from securepc.wire.signed.proofs import MAX_PATH, Proven
 
 
 class _Whole(msgspec.Struct, forbid_unknown_fields=True):

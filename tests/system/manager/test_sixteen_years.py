@@ -205,7 +205,14 @@ def test_after_sixteen_years_exactly_what_had_to_go_is_gone(tmp_path: Path) -> N
     assert judge(old_pack, trusted).claim is not None, "evidence from before still verifies"
 
     one = calendar.batch(kept, 0, FIRST)
-    assert calendar.ask("evidence", log=kept, device=one.device, first=1, last=4) == {"refused": "expired"}
+    # Of a range into what expired, what is left is shown: here up to the batches that a hold keeps.
+    on_hold = min(two.first for two in calendar.given[kept] if two.leaf in held)
+    asked = {"log": kept, "device": one.device, "first": 1, "last": on_hold + 1}
+    verdict = judge(pack(calendar.ask("evidence", **asked)), trusted)
+    assert [entry.sequence for entry in verdict.entries] == [on_hold, on_hold + 1]
+    assert sum(one.last - one.first + 1 for one in verdict.expired) == on_hold - 1
+    assert {one.month for one in verdict.expired} >= {"2026-11", "2028-02"}
+    assert all(one.on >= expires(one.month, False).isoformat() for one in verdict.expired)
     (leaf, sequence) = next((leaf, seq) for (at, leaf), seq in redacted.items() if at == kept)
     device = next(one.device for one in calendar.given[kept] if one.leaf == leaf)
     asked = {"log": kept, "device": device, "first": sequence - 2, "last": sequence + 3}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from parsers import example_document, parsers, story
 
 from securepc.ledger import merkle
-from securepc.wire.signed import batch, block, canonical, documents, evidence, leaf, pack
+from securepc.wire.signed import batch, block, canonical, documents, evidence, leaf, pack, proofs
 from securepc.wire.signed.canonical import MAX_INTEGER, Malformed
 
 NAMES = sorted(parsers())
@@ -263,7 +263,7 @@ def test_transactions_out_of_bounds() -> None:
 
 
 hashes = st.lists(st.binary(min_size=32, max_size=32), max_size=3).map(tuple)
-proven = st.builds(evidence.Proven, st.integers(0, MAX_INTEGER), st.binary(max_size=20), hashes)
+proven = st.builds(proofs.Proven, st.integers(0, MAX_INTEGER), st.binary(max_size=20), hashes)
 texts = st.binary(max_size=9) | st.text(max_size=5).map(lambda t: t.encode("utf-8", "replace"))
 disclosed = st.builds(
     lambda sequence, path, salt, text, gone: evidence.Disclosed(
@@ -284,7 +284,7 @@ disclosed = st.builds(
     some=st.lists(disclosed, max_size=4, unique_by=lambda d: d.sequence),
 )
 def test_evidence_lines(
-    place: evidence.Proven, key: bytes | None, entries: list[bytes], some: list[evidence.Disclosed]
+    place: proofs.Proven, key: bytes | None, entries: list[bytes], some: list[evidence.Disclosed]
 ) -> None:
     if key is None:
         made = evidence.Batch(place, None, (), tuple(sorted(some)))
@@ -295,10 +295,19 @@ def test_evidence_lines(
     assert evidence.decode_batch(line) == made
 
 
+@given(place=proven, said=st.integers(0, MAX_INTEGER))
+def test_evidence_lines_of_what_expired(place: proofs.Proven, said: int) -> None:
+    made = evidence.gone(place, said)
+    line = evidence.encode_batch(made)
+    assert evidence.decode_batch(line) == made
+    with pytest.raises(Malformed):
+        evidence.decode_batch(line.replace(b'{"expired"', b'{"entries":[],"expired"'))
+
+
 def test_evidence_lines_out_of_order() -> None:
     shown = [evidence.Disclosed(n, (), bytes(16), b"x") for n in (2, 1)]
     with pytest.raises(Malformed):
-        evidence.encode_batch(evidence.Batch(evidence.Proven(0, b"", ()), None, (), tuple(shown)))
+        evidence.encode_batch(evidence.Batch(proofs.Proven(0, b"", ()), None, (), tuple(shown)))
     raw = b'{"entries":[{"raw":"YQ=="}],"index":0,"key":"%s","leaf":"","proof":[]}'
     with pytest.raises(Malformed, match="could be text"):
         evidence.decode_batch(raw % documents.b64encode(bytes(32)).encode())

@@ -26,6 +26,8 @@ Here = Annotated[Manager, Depends(manager_of)]
 Asking = Annotated[Caller, Depends(require_api)]
 MAX_BODY = 16 * 1024 * 1024
 """Room for the names of 300,000 entries."""
+EXPIRED = "SecurePC-Expired"
+"""Header: how many entries of a range are only shown to have expired."""
 _CHUNK = 256 * 1024
 ENTRIES = "SecurePC-Entries"
 """Header: how many entries the pack has."""
@@ -103,6 +105,8 @@ def answer(manager: Manager, caller: Caller, wanted: EvidenceRequest) -> Streami
         headers[LEFT_OUT] = str(made.left_out)
     if made.not_sealed:
         headers[NOT_SEALED] = str(made.not_sealed)
+    if made.expired:
+        headers[EXPIRED] = str(made.expired)
     return StreamingResponse(_chunks(stream), media_type="application/zip", headers=headers)
 
 

@@ -12,10 +12,11 @@ from securepc.ledger import merkle
 from securepc.ledger.keys import KeyStore
 from securepc.ledger.log import LogReader
 from securepc.ledger.snapshot import Path, Snapshot
-from securepc.ledger.state import DeviceRecord
+from securepc.ledger.state import DeviceRecord, Registry, retention
 from securepc.ledger.state.records import KeyRecord, LogRecord, RedactionRecord, TreeRecord
-from securepc.manager.evidence import refusals
+from securepc.manager.evidence import expiry, refusals
 from securepc.manager.retention.kept import Kept
+from securepc.manager.retention.standing import Standing
 from securepc.wire import batch as sealing
 from securepc.wire.batch import Unreadable
 from securepc.wire.signed import batch as headers
@@ -23,7 +24,8 @@ from securepc.wire.signed import documents, evidence
 from securepc.wire.signed import leaf as leaves
 from securepc.wire.signed.batch import BatchHeader
 from securepc.wire.signed.documents import b64decode
-from securepc.wire.signed.evidence import Device, Disclosed, Evidence, Placed, Proven, Range
+from securepc.wire.signed.evidence import Device, Disclosed, Evidence, Range
+from securepc.wire.signed.proofs import Placed, Proven
 
 Wanted = Mapping[int, Collection[int] | None]
 """Leaf index of a batch → the sequence numbers to disclose; None discloses the whole batch."""
@@ -35,6 +37,7 @@ class Collected(NamedTuple):
     evidence: bytes
     checkpoint: bytes
     lines: Iterator[bytes]
+    expired: int  # how many of the entries are only there by the headers of their batches
 
 
 class Collector:
@@ -47,6 +50,7 @@ class Collector:
         self._log = snapshot.log
         self._snapshot = snapshot
         self._records = self._snapshot.records()
+        self._gone: dict[int, int] = {}
 
     def collect(self, wanted: Wanted, claim: Range | None) -> Collected:
         """Everything for a pack that discloses these entries.
@@ -55,7 +59,9 @@ class Collector:
             ApiError: an entry expired or does not open.
             Malformed: more than a pack can hold.
         """
-        devices = sorted({self._header(index).device for index in wanted})
+        makers = {index: self._header(index).device for index in wanted}
+        if claim is not None:  # a selection is of entries: one that is gone can't be shown
+            self._gone = self._expired(makers)
         content = Evidence(
             claim=claim,
             log=self._log,
@@ -63,14 +69,18 @@ class Collector:
             votes=self._snapshot.votes,
             record=_placed(self._snapshot.log_record, self._snapshot.state_path),
             registrars=tuple(map(self._proven, self._registrars())),
-            devices=tuple(map(self._device, devices)),
+            devices=tuple(map(self._device, sorted(set(makers.values())))),
             redactions=tuple(map(self._proven, self._redactions(wanted))),
+            expiry=expiry.prove(self._snapshot, set(self._gone.values()), self._proven),
         )
         lines = (self._line(index, wanted[index]) for index in sorted(wanted))
-        return Collected(evidence.encode(content), self._snapshot.checkpoint, lines)
+        expired = sum(self._count(index, wanted[index]) for index in self._gone)
+        return Collected(evidence.encode(content), self._snapshot.checkpoint, lines, expired)
 
     def _line(self, index: int, sequences: Collection[int] | None) -> bytes:
         place = self._proven(index)
+        if index in self._gone:
+            return evidence.encode_batch(evidence.gone(place, self._gone[index]))
         header = headers.of_leaf(place.leaf)
         chosen = range(header.first, header.last + 1) if sequences is None else sorted(set(sequences))
         name = f"{header.device.hex()}.{chosen[0] if chosen else header.first}"
@@ -118,6 +128,25 @@ class Collector:
                 disclosed.append(Disclosed(number, tuple(path), salt, entry))
         return evidence.Batch(place, None, (), tuple(disclosed))
 
+    def _expired(self, makers: Mapping[int, bytes]) -> dict[int, int]:
+        """The batches that expired, and the leaf that says so.
+
+        Raises:
+            ApiError: one expired after the snapshot was taken.
+        """
+        spent = retention.Spent(Standing(Registry(self._records), self._snapshot.size))
+        found = {}
+        for index, device in makers.items():
+            if self._kept.expired(index, device):
+                month = spent.month(index, device)
+                if month is None or month.expired is None:
+                    raise refusals.expired(f"{device.hex()}.{self._header(index).first}")
+                found[index] = month.expired
+        return found
+
+    def _count(self, index: int, sequences: Collection[int] | None) -> int:
+        return self._header(index).size if sequences is None else len(sequences)
+
     def _header(self, index: int) -> BatchHeader:
         return headers.of_leaf(self._reader.leaf(self._log, index))
 
@@ -157,6 +186,7 @@ class Collector:
             for record in self._records
             if isinstance(record, RedactionRecord)
             and record.batch in wanted
+            and record.batch not in self._gone
             and ((numbers := wanted[record.batch]) is None or record.sequence in numbers)
         )
 

@@ -11,14 +11,17 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+from securepc.ledger.state import retention
 from securepc.manager.evidence import refusals
 from securepc.manager.evidence.collect import Collector
+from securepc.manager.retention.standing import standing
 from securepc.manager.search.model import EntryId, Query
 from securepc.wire.signed import batch as headers
 from securepc.wire.signed import pack
+from securepc.wire.signed.batch import BatchHeader
 from securepc.wire.signed.canonical import MAX_INTEGER, Malformed
 from securepc.wire.signed.evidence import Range
 from securepc.wire.signed.votes import Voted
@@ -37,11 +40,13 @@ _LOOK = 0.05
 
 class Made(NamedTuple):
     """How many entries a pack has; and what a search found that can't be in it: how many unreadable
-    batches, and how many entries that their devices did not seal in time."""
+    batches, and how many entries that their devices did not seal in time. `expired`: how many more entries of
+    a range are only shown to have expired."""
 
     entries: int
     left_out: int = 0
     not_sealed: int = 0
+    expired: int = 0
 
 
 class EvidenceService:
@@ -100,7 +105,8 @@ class EvidenceService:
         return Made(sum(map(len, wanted.values())), left_out, not_sealed)
 
     def of_range(self, log: bytes, claim: Range, stream: BinaryIO) -> Made:
-        """Write the evidence of all of a device's entries from first to last; see `of_entries`."""
+        """Write the evidence of all of a device's entries from first to last, of what expired by what is left
+        of it; see `of_entries`."""
         known = self._known(log, claim.device)
         if not 1 <= claim.first <= claim.last <= known:
             name = self._manager.devices.names(log).get(claim.device, claim.device.hex())
@@ -121,8 +127,8 @@ class EvidenceService:
         for index, header in zip(ends, (first, last), strict=True):
             inside = range(max(header.first, claim.first), min(header.last, claim.last) + 1)
             leaves[index] = set(inside) if len(inside) < header.size else None
-        self._write(collector, leaves, claim, stream)
-        return Made(claim.last - claim.first + 1)
+        expired = self._write(collector, leaves, claim, stream)
+        return Made(claim.last - claim.first + 1 - expired, expired=expired)
 
     def range_of_times(self, log: bytes, device: bytes, start: int | None, end: int | None) -> Range:
         """The smallest range that has all of a device's entries of a period by its own clock.
@@ -132,9 +138,29 @@ class EvidenceService:
         """
         query = Query(start=start, end=end, devices=(device.hex(),))
         numbers = [place.sequence for place in self._manager.search.places(log, query) if place.is_entry]
+        # Of what expired nothing is found any more; the headers still say when it was recorded.
+        for header in self._expired(log, device, start, end):
+            numbers += [header.first, header.last]
         if not numbers:
             raise refusals.nothing()
         return Range(device, min(numbers), max(numbers))
+
+    def _expired(
+        self, log: bytes, device: bytes, start: int | None, end: int | None
+    ) -> Iterator[BatchHeader]:
+        """The headers of a device's batches with entries, of expired months and in a period by its clock."""
+        reader = self._manager.log
+        found = standing(reader, log)
+        for month in found.expired:
+            leaves = found.leaves(month)
+            # A leaf is never of an earlier month than its batch, but for a clock that was wrong.
+            if start is not None and retention.month_end(month.month) < retention.day_of(start):
+                continue
+            for _, leaf in reader.batch_leaves(log, leaves.start, leaves.stop):
+                header = headers.of_leaf(leaf)
+                begun = end is None or header.opened_at < end
+                if header.device == device and header.size and begun and header.sealed_at >= (start or 0):
+                    yield header
 
     def _collector(self, log: bytes) -> Collector:
         snapshot = self._manager.witnesses.snapshot(log).snapshot
@@ -162,11 +188,13 @@ class EvidenceService:
         leaves: Mapping[int, set[int] | None],
         claim: Range | None,
         stream: BinaryIO,
-    ) -> None:
+    ) -> int:
+        """Write the pack; gives how many entries are only shown to have expired."""
         try:
             with self._one_at_a_time:
                 made = collector.collect(leaves, claim)
                 pack.write(stream, made.evidence, made.checkpoint, made.lines)
+                return made.expired
         except Malformed:
             raise refusals.too_large() from None
 

@@ -11,17 +11,19 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from securepc.wire.signed import batch as headers
-from securepc.wire.signed import canonical, documents, votes
+from securepc.wire.signed import canonical, documents, proofs, votes
 from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.documents import b64decode, b64encode
 from securepc.wire.signed.pack import MAX_EVIDENCE, MAX_LINE
+from securepc.wire.signed.proofs import Placed, Proven
 from securepc.wire.signed.votes import Voted
 
 FORMAT, FORMAT_VOTED = "securepc/evidence/v1", "securepc/evidence/v2"
-MAX_PATH = 63
-MAX_RECORD = 2_000
-MAX_LEAVES = 10_000
+FORMAT_EXPIRED, FORMAT_VOTED_EXPIRED = "securepc/evidence/v3", "securepc/evidence/v4"
+"""The same two with `expiry`: of some batches nothing is left but their headers."""
 MAX_DEVICES = 10_000
+MAX_REGISTRY = 10_000
+"""Records of the registry that tell of expiry: months, and holds."""
 MAX_SETS = 256
 """Of validators, one after the other."""
 
@@ -37,28 +39,19 @@ class Range(NamedTuple):
     last: int
 
 
-class Proven(NamedTuple):
-    """A leaf of the log and its inclusion path to the checkpoint's root."""
-
-    leaf_index: int
-    leaf: bytes
-    path: tuple[bytes, ...]
-
-
-class Placed(NamedTuple):
-    """A record's exact bytes (canonical JSON), its place `rank` among `size` sorted records, and its path."""
-
-    record: bytes
-    rank: int
-    size: int
-    path: tuple[bytes, ...]
-
-
 class Device(NamedTuple):
     """A device's record in the registry, and its register, rotate, revoke and fork leaves in log order."""
 
     record: Placed
     leaves: tuple[Proven, ...]
+
+
+class Expiry(NamedTuple):
+    """What says that months expired: the `expire` leaves in log order, and records of the registry by rising
+    rank: each of these months and the one after it, all holds, and the neighbours of the holds."""
+
+    leaves: tuple[Proven, ...]
+    records: tuple[Placed, ...]
 
 
 class Evidence(NamedTuple):
@@ -74,6 +67,7 @@ class Evidence(NamedTuple):
     # Where validators order blocks: each header that hands over to another set of them, by rising height,
     # and last the one whose `app_hash` covers `record`.
     votes: tuple[Voted, ...] = ()
+    expiry: Expiry | None = None  # only where a batch is shown as expired
 
 
 class Disclosed(NamedTuple):
@@ -87,17 +81,24 @@ class Disclosed(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """A line of batches.jsonl: a whole batch under its key, or some of its entries."""
+    """A line of batches.jsonl: a whole batch under its key, some of its entries, or, where its month has
+    expired, its header alone; `expired` is then the index of the `expire` leaf."""
 
     place: Proven
     key: bytes | None
     entries: tuple[bytes, ...]
     disclosed: tuple[Disclosed, ...]
+    expired: int | None = None
 
 
 def whole(place: Proven, key: bytes, entries: Iterable[bytes]) -> Batch:
     """Disclose a whole batch by its key."""
     return Batch(place, key, tuple(entries), ())
+
+
+def gone(place: Proven, expired: int) -> Batch:
+    """A batch whose content went with its month."""
+    return Batch(place, None, (), (), expired)
 
 
 def part(
@@ -134,14 +135,17 @@ def encode(evidence: Evidence) -> bytes:
         {
             "claim": claim,
             "log": evidence.log.hex(),
-            **_write_block(evidence),
-            "record": _placed(evidence.record),
-            "registrars": [_proven(leaf) for leaf in evidence.registrars],
+            **_write_form(evidence),
+            "record": proofs.write_record(evidence.record),
+            "registrars": [proofs.write_leaf(leaf) for leaf in evidence.registrars],
             "devices": [
-                {"record": _placed(device.record), "leaves": [_proven(leaf) for leaf in device.leaves]}
+                {
+                    "record": proofs.write_record(device.record),
+                    "leaves": [proofs.write_leaf(leaf) for leaf in device.leaves],
+                }
                 for device in evidence.devices
             ],
-            "redactions": [_proven(leaf) for leaf in evidence.redactions],
+            "redactions": [proofs.write_leaf(leaf) for leaf in evidence.redactions],
         }
     )
     decode(data)
@@ -157,7 +161,7 @@ def decode(data: bytes) -> Evidence:
     value = canonical.decode(data, limit=MAX_EVIDENCE)
     known = value.get("format") if isinstance(value, dict) else None
     if not isinstance(known, str) or known not in _FORMATS:
-        raise Malformed(f"evidence.json is not of the format {FORMAT} or {FORMAT_VOTED}")
+        raise Malformed(f"evidence.json is not of the format {FORMAT} to {FORMAT_VOTED_EXPIRED[-2:]}")
     if not _FORMATS[known](value):
         raise Malformed("evidence.json: a field is missing, unknown or not what it should be")
     return Evidence(
@@ -165,13 +169,17 @@ def decode(data: bytes) -> Evidence:
         log=bytes.fromhex(value["log"]),
         block=b64decode(value.get("block", "")),
         votes=_read_votes(value.get("votes")),
-        record=_read_placed(value["record"]),
-        registrars=_read_leaves(value["registrars"], "registrars"),
+        record=proofs.read_record(value["record"]),
+        registrars=proofs.read_leaves(value["registrars"], "registrars"),
         devices=tuple(
-            Device(_read_placed(device["record"]), _read_leaves(device["leaves"], "a device's leaves"))
+            Device(
+                proofs.read_record(device["record"]),
+                proofs.read_leaves(device["leaves"], "a device's leaves"),
+            )
             for device in value["devices"]
         ),
-        redactions=_read_leaves(value["redactions"], "redactions"),
+        redactions=proofs.read_leaves(value["redactions"], "redactions"),
+        expiry=_read_expiry(value.get("expiry")),
     )
 
 
@@ -181,8 +189,10 @@ def encode_batch(batch: Batch) -> bytes:
     Raises:
         Malformed: something that readers would refuse.
     """
-    value: dict[str, Any] = _proven(batch.place)
-    if batch.key is not None:
+    value: dict[str, Any] = proofs.write_leaf(batch.place)
+    if batch.expired is not None:
+        value["expired"] = batch.expired
+    elif batch.key is not None:
         value |= {"key": b64encode(batch.key), "entries": [_entry(entry) for entry in batch.entries]}
     else:
         value["entries"] = [_disclosed(entry) for entry in batch.disclosed]
@@ -200,30 +210,15 @@ def decode_batch(line: bytes) -> Batch:
     value = canonical.decode(line, limit=MAX_LINE)
     if _WHOLE(value):
         entries = tuple(_read_entry(entry) for entry in value["entries"])
-        return Batch(_read_proven(value), b64decode(value["key"]), entries, ())
+        return Batch(proofs.read_leaf(value), b64decode(value["key"]), entries, ())
+    if _EXPIRED(value):
+        return gone(proofs.read_leaf(value), value["expired"])
     if not _PART(value):
         raise Malformed("a field is missing, unknown or not what it should be")
     disclosed = tuple(map(_read_disclosed, value["entries"]))
     if any(a.sequence >= b.sequence for a, b in pairwise(disclosed)):
         raise Malformed("the entries of a batch are not in rising order")
-    return Batch(_read_proven(value), None, (), disclosed)
-
-
-def _proven(leaf: Proven) -> dict[str, Any]:
-    return {
-        "index": leaf.leaf_index,
-        "leaf": b64encode(leaf.leaf),
-        "proof": [b64encode(h) for h in leaf.path],
-    }
-
-
-def _placed(placed: Placed) -> dict[str, Any]:
-    return {
-        "record": placed.record.decode("utf-8"),
-        "index": placed.rank,
-        "size": placed.size,
-        "path": [b64encode(h) for h in placed.path],
-    }
+    return Batch(proofs.read_leaf(value), None, (), disclosed)
 
 
 def _entry(entry: bytes) -> Any:
@@ -240,21 +235,6 @@ def _disclosed(item: Disclosed) -> dict[str, Any]:
     return value | {"salt": b64encode(item.salt), "entry": _entry(item.entry)}
 
 
-def _base64(value: Any) -> bool:
-    return isinstance(value, str)  # its spelling is checked where it is decoded
-
-
-_PROOF = documents.array(documents.HASH, MAX_PATH)
-_PROVEN = documents.record({"index": documents.integer, "leaf": _base64, "proof": _PROOF})
-_PLACED = documents.record(
-    {
-        "record": documents.text(MAX_RECORD),
-        "index": documents.integer,
-        "size": documents.integer,
-        "path": _PROOF,
-    }
-)
-_LEAVES = documents.array(_PROVEN, MAX_LEAVES)
 _RANGE = documents.record(
     {
         "type": lambda v: v == "range",
@@ -267,16 +247,23 @@ _COMMON = {
     "format": documents.text(40),
     "claim": lambda v: v == {"type": "selection"} or _RANGE(v),
     "log": documents.handle,
-    "record": _PLACED,
-    "registrars": _LEAVES,
-    "devices": documents.array(documents.record({"record": _PLACED, "leaves": _LEAVES}), MAX_DEVICES),
-    "redactions": _LEAVES,
+    "record": proofs.PLACED,
+    "registrars": proofs.LEAVES,
+    "devices": documents.array(
+        documents.record({"record": proofs.PLACED, "leaves": proofs.LEAVES}), MAX_DEVICES
+    ),
+    "redactions": proofs.LEAVES,
 }
+_EXPIRY = documents.record({"leaves": proofs.LEAVES, "records": documents.array(proofs.PLACED, MAX_REGISTRY)})
+_BLOCK = {"block": proofs.is_base64}
+_VOTES = {"votes": documents.array(votes.VOTED, MAX_SETS)}
 _FORMATS = {
-    FORMAT: documents.record({**_COMMON, "block": _base64}),
-    FORMAT_VOTED: documents.record({**_COMMON, "votes": documents.array(votes.VOTED, MAX_SETS)}),
+    FORMAT: documents.record({**_COMMON, **_BLOCK}),
+    FORMAT_VOTED: documents.record({**_COMMON, **_VOTES}),
+    FORMAT_EXPIRED: documents.record({**_COMMON, **_BLOCK, "expiry": _EXPIRY}),
+    FORMAT_VOTED_EXPIRED: documents.record({**_COMMON, **_VOTES, "expiry": _EXPIRY}),
 }
-_RAW = documents.record({"raw": _base64})
+_RAW = documents.record({"raw": proofs.is_base64})
 
 
 def _text(value: Any) -> bool:
@@ -284,13 +271,14 @@ def _text(value: Any) -> bool:
 
 
 _OPEN = documents.record(
-    {"sequence": documents.integer, "path": _PROOF, "salt": documents.base64_of(16), "entry": _text}
+    {"sequence": documents.integer, "path": proofs.PROOF, "salt": documents.base64_of(16), "entry": _text}
 )
-_GONE = documents.record({"sequence": documents.integer, "path": _PROOF, "redacted": documents.HASH})
-_PLACE = {"index": documents.integer, "leaf": _base64, "proof": _PROOF}
+_GONE = documents.record({"sequence": documents.integer, "path": proofs.PROOF, "redacted": documents.HASH})
+_PLACE = {"index": documents.integer, "leaf": proofs.is_base64, "proof": proofs.PROOF}
 _WHOLE = documents.record(
     {**_PLACE, "key": documents.base64_of(32), "entries": documents.array(_text, headers.MAX_ENTRIES)}
 )
+_EXPIRED = documents.record({**_PLACE, "expired": documents.integer})
 _PART = documents.record(
     {
         **_PLACE,
@@ -299,12 +287,24 @@ _PART = documents.record(
 )
 
 
-def _write_block(evidence: Evidence) -> dict[str, Any]:
+def _write_form(evidence: Evidence) -> dict[str, Any]:
+    """The format, and what only this format has."""
+    form: dict[str, Any]
     if not evidence.votes:
-        return {"format": FORMAT, "block": b64encode(evidence.block)}
-    if evidence.block:
+        form = {"format": FORMAT, "block": b64encode(evidence.block)}
+    elif evidence.block:
         raise Malformed("evidence.json: a signed block and votes")
-    return {"format": FORMAT_VOTED, "votes": [votes.write(voted) for voted in evidence.votes]}
+    else:
+        form = {"format": FORMAT_VOTED, "votes": [votes.write(voted) for voted in evidence.votes]}
+    if evidence.expiry is None:
+        return form
+    return form | {
+        "format": FORMAT_VOTED_EXPIRED if evidence.votes else FORMAT_EXPIRED,
+        "expiry": {
+            "leaves": [proofs.write_leaf(leaf) for leaf in evidence.expiry.leaves],
+            "records": [proofs.write_record(record) for record in evidence.expiry.records],
+        },
+    }
 
 
 def _read_votes(values: list[Any] | None) -> tuple[Voted, ...]:
@@ -327,23 +327,14 @@ def _read_claim(value: dict[str, Any]) -> Range | None:
     return Range(bytes.fromhex(value["device"]), value["first"], value["last"])
 
 
-def _read_hashes(values: list[str]) -> tuple[bytes, ...]:
-    return tuple(b64decode(value) for value in values)
-
-
-def _read_proven(value: dict[str, Any]) -> Proven:
-    return Proven(value["index"], b64decode(value["leaf"]), _read_hashes(value["proof"]))
-
-
-def _read_leaves(values: list[dict[str, Any]], name: str) -> tuple[Proven, ...]:
-    leaves = tuple(map(_read_proven, values))
-    if any(a.leaf_index >= b.leaf_index for a, b in pairwise(leaves)):
-        raise Malformed(f"evidence.json: {name} are not in rising order")
-    return leaves
-
-
-def _read_placed(value: dict[str, Any]) -> Placed:
-    return Placed(value["record"].encode("utf-8"), value["index"], value["size"], _read_hashes(value["path"]))
+def _read_expiry(value: dict[str, Any] | None) -> Expiry | None:
+    if value is None:
+        return None
+    leaves = proofs.read_leaves(value["leaves"], "expiry")
+    records = tuple(map(proofs.read_record, value["records"]))
+    if not leaves or any(a.rank >= b.rank for a, b in pairwise(records)):
+        raise Malformed("evidence.json: no expiry, or its records are not in rising order")
+    return Expiry(leaves, records)
 
 
 def _read_entry(value: Any) -> bytes:
@@ -356,7 +347,7 @@ def _read_entry(value: Any) -> bytes:
 
 
 def _read_disclosed(value: dict[str, Any]) -> Disclosed:
-    sequence, path = value["sequence"], _read_hashes(value["path"])
+    sequence, path = value["sequence"], proofs.read_hashes(value["path"])
     if "redacted" in value:
         return Disclosed(sequence, path, redacted=b64decode(value["redacted"]))
     return Disclosed(sequence, path, b64decode(value["salt"]), _read_entry(value["entry"]))
