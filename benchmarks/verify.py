@@ -1,7 +1,7 @@
 """`verify`, `verify_office`: how fast the auditor's tool judges a long range of one PC, without listing it.
 
-Batches of 500 entries of office work, and of 16. With what is installed (libsodium, msgspec, as many
-processes as there are processors); on stderr also with every entry listed, and with Python alone.
+Batches of 500 entries of office work, and of 16. With what is installed (libsodium, as many processes as
+there are processors); on stderr also with every entry listed, and with Python alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from securepc.agent.simulate.office import office_day
 from securepc.verify.__main__ import run
-from securepc.wire import evidence_lines, keys
+from securepc.wire import keys
 from securepc.wire.event import to_entry
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
@@ -25,7 +25,7 @@ from tiny_log import TinyLog
 
 LOADS = {"verify": (2_000, 500), "verify_office": (4_000, 16)}
 """Batches, and entries in each."""
-INSTALLED = {"verify": keys.verify, "decode": evidence_lines.decode_batch}
+INSTALLED = {"verify": keys.verify}
 
 
 def figures(names: list[str]) -> Iterator[tuple[str, float]]:

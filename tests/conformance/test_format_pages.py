@@ -140,7 +140,7 @@ def test_the_steps_are_those_of_the_code() -> None:
 
 def test_limits_on_the_page() -> None:
     assert (pack.MAX_EVIDENCE, pack.MAX_CHECKPOINT) == (8 << 20, 1_000_000)
-    assert (pack.MAX_BATCHES, pack.MAX_LINE) == (3 << 30, 8 << 20)
+    assert (pack.PART, pack.MAX_BATCH, pack.MAX_PARTS) == (8 << 20, 8 << 20, 384)
     assert headers.MAX_CIPHERTEXT == 524_288
     assert (headers.MAX_ENTRIES, sealing.MAX_ENTRY, sealing.MAX_PLAINTEXT) == (4_096, 32_768, 1 << 20)
     assert (leaf.MAX_LEAF, leaf.MAX_KIND, canonical.MAX_DEPTH) == (65_535, 24, 16)

@@ -71,7 +71,8 @@ def _bytes(text: str) -> bytes:
 
 def _read_pack(data: bytes) -> tuple[bytes, bytes, list[bytes]]:
     reader = pack.Reader(io.BytesIO(data))
-    found = reader.evidence, reader.checkpoint, list(reader.lines())
+    lines = [line for part in range(len(reader.parts)) for line in reader.lines(part)]
+    found = reader.evidence, reader.checkpoint, lines
     again = pack.Reader(io.BytesIO(pack.build(*found)))
     assert (again.evidence, again.checkpoint, list(again.lines())) == found
     return found
@@ -99,7 +100,7 @@ def _judge(data: bytes) -> object:
 def _judge_files(data: bytes) -> object:
     """The verification behind the zip: three files one after the other, an FF byte between."""
     parts = data.split(b"\xff", 2)
-    if len(parts) != 3 or b"\xff" in parts[2]:
+    if len(parts) != 3:
         raise Malformed("not three files")
     lines = parts[2].split(b"\n")
     tiny, _ = story()
@@ -188,7 +189,9 @@ def parsers() -> dict[str, Parser]:
         ),
         "evidence": Parser(one_spelling(evidence.decode, evidence.encode), Malformed, [content]),
         "evidence.batch": Parser(
-            one_spelling(evidence.decode_batch, evidence.encode_batch), Malformed, lines
+            one_spelling(evidence.decode_batch, evidence.encode_batch),
+            Malformed,
+            [lines[0], b"\n".join(lines[1:])],  # an entry of the first batch, all of the second
         ),
         "pack": Parser(_read_pack, Malformed, [packed, pack.build(b"{}", b"\n", [])]),
         "note": Parser(one_spelling(note.parse, _note_of), NoteError, [signed]),

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from securepc.verify import __main__ as tool
-from securepc.wire import evidence_lines, keys
+from securepc.wire import keys
 
 
 @click.command()
@@ -36,5 +36,4 @@ def command(file: Path, trusted: Path, summary: bool, as_json: bool, lang: str |
         lang=lang,
         summary=summary,
         verify=keys.verify,
-        decode=evidence_lines.decode_batch,
     )

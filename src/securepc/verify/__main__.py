@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from securepc.verify import ed25519, report, trust, workers
-from securepc.verify.batches import DecodeBatch
 from securepc.verify.check import check
 from securepc.verify.progress import Bar
 from securepc.verify.trust import TrustError
 from securepc.verify.verdict import NotValid
-from securepc.wire.signed.evidence import decode_batch
 from securepc.wire.signed.leaf import CheckSignature
 from securepc.wire.signed.pack import looks_like_pack
 
@@ -75,7 +73,6 @@ def run(
     lang: str | None = None,
     summary: bool = False,
     verify: CheckSignature = ed25519.verify,
-    decode: DecodeBatch = decode_batch,
     out: TextIO | None = None,
     err: TextIO | None = None,
 ) -> int:
@@ -84,7 +81,6 @@ def run(
     Args:
         summary: without the entries: for a year of a PC, of which nobody reads every line.
         verify: a faster signature check than the pure one, where there is one.
-        decode: a faster reader of lines, where there is one.
     """
     lang = lang or language()
     out = out or sys.stdout
@@ -97,7 +93,6 @@ def run(
                         stream,
                         given,
                         verify,
-                        decode=decode,
                         keep=not summary,
                         workers=workers.cores(),
                         progress=bar,

@@ -1,12 +1,12 @@
 """The batches of a pack: signed by their devices, in the log, linked to one another, and their entries.
 
-`judge` says what one line of batches.jsonl says and proves by itself, so that lines may be judged in any
-order and by any process (`workers`). What a line needs of the lines before it is checked in their order.
+`judge` says what one batch says and proves by itself, so that batches may be judged in any order and by any
+process (`workers`). What a batch needs of those before it is checked in their order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from securepc.ledger import merkle
@@ -15,20 +15,19 @@ from securepc.verify.members import Member, Tree
 from securepc.verify.verdict import Entry, NotValid
 from securepc.wire.signed import batch as headers
 from securepc.wire.signed import leaf as leaves
+from securepc.wire.signed import pack
 from securepc.wire.signed.batch import BatchHeader
 from securepc.wire.signed.canonical import Malformed
-from securepc.wire.signed.evidence import Batch, Disclosed, Range
+from securepc.wire.signed.evidence import Batch, Disclosed, Range, read_batch
 from securepc.wire.signed.leaf import CheckSignature, Leaf
+from securepc.wire.signed.pack import Lines
 
 Redactions = frozenset[tuple[int, int]]
 """(index of the batch's leaf, sequence number) of entries that the log says were redacted."""
 
-DecodeBatch = Callable[[bytes], Batch]
-"""`wire.signed.evidence.decode_batch`, or what accepts and gives exactly the same, faster."""
-
 
 class Ground(NamedTuple):
-    """What lines are judged by: all that steps 1 to 6 found. `keep`: the entries' texts are wanted."""
+    """What batches are judged by: all that steps 1 to 6 found. `keep`: the entries' texts are wanted."""
 
     log: bytes
     tree: Tree
@@ -36,18 +35,17 @@ class Ground(NamedTuple):
     redactions: Redactions
     expiries: Expiries
     check: CheckSignature
-    decode: DecodeBatch
     keep: bool
 
 
 class Sealed(NamedTuple):
-    """A batch of the pack as one line shows it; `where` names it in sentences.
+    """A batch of the pack; `where` names it in sentences.
 
     Where something is wrong, `wrong` says in which step it came out, and what comes after that step is empty.
     """
 
     where: str
-    size: int  # bytes of the line, with its line feed
+    size: int  # bytes of its lines, with their line feeds
     wrong: NotValid | None
     leaf_index: int = -1
     header: BatchHeader | None = None
@@ -102,14 +100,42 @@ class Sealed(NamedTuple):
         ]
 
 
-def judge(ground: Ground, number: int, line: bytes) -> Sealed:
-    """Steps 1, 7 and 8 for one line, as far as they need no other line. Never raises NotValid."""
-    step, size = 1, len(line) + 1
-    sealed = Sealed(f"batches.jsonl: line {number}", size, None)
+def judge_all(ground: Ground, lines: Lines, last: bool) -> Iterator[Sealed]:
+    """The batches of a part, each judged, in their order, up to the first with something wrong.
+
+    Args:
+        last: whether no other part comes after it.
+
+    Raises:
+        NotValid: the part is damaged, or not cut where it must be; all before that was right.
+    """
+    before = 0
+    try:
+        while (line := lines.next()) is not None:
+            if before >= pack.PART:
+                raise Malformed(f"{lines.name} is longer than a part")
+            sealed = judge(ground, lines, line)
+            yield sealed
+            if sealed.wrong is not None:
+                return
+            before = lines.size
+        if before < pack.PART and not last:
+            raise Malformed(f"{lines.name} is shorter than a part")
+    except Malformed as error:
+        wrong = NotValid("malformed", lines.name, detail=str(error))
+        wrong.step = 1
+        raise wrong from None
+
+
+def judge(ground: Ground, lines: Lines, line: bytes) -> Sealed:
+    """Steps 1, 7 and 8 for a batch that begins with `line`, as far as they need no other batch. Never raises
+    NotValid."""
+    step, begun = 1, lines.size - len(line) - 1
+    sealed = Sealed(f"{lines.name}: line {lines.number}", 0, None)
     try:
         # (1): a batch of this log in its one spelling
         try:
-            batch = ground.decode(line)
+            batch = read_batch(line, lines.take)
             index = batch.place.leaf_index
             where = f"{sealed.where} (leaf {index})"
             sealed = sealed._replace(where=where)
@@ -118,6 +144,7 @@ def judge(ground: Ground, number: int, line: bytes) -> Sealed:
             raise NotValid("malformed", sealed.where, detail=str(error)) from None
         if header.log != ground.log:
             raise NotValid("leaf-of-other-log", where, kind="batch", found=header.log.hex())
+        size = lines.size - begun
         sealed = Sealed(where, size, None, index, header, headers.message_hash(batch.place.leaf))
 
         # (7): signed by its device, in the log

@@ -1,6 +1,6 @@
 """Verification, in this order. Whatever fails first ends it, named with its step and its place.
 
-1. *The file* is a pack in its one spelling: the zip's frame, evidence.json, every line of batches.jsonl.
+1. *The file* is a pack in its one spelling: the zip's frame, evidence.json, every batch.
 2. *The checkpoint* is of the log that the evidence is about, and signed by that log's key in the policy.
 3. *Outsiders*: every cosignature by a witness of the policy is valid, and they make up its quorum.
 4. *The block*: its state root covers the log's record, and the record has the checkpoint's size and root.
@@ -29,7 +29,7 @@ from securepc.ledger import note
 from securepc.ledger.checkpoint import Checkpoint, Cosignature
 from securepc.ledger.note import NoteError
 from securepc.verify import blocks, ed25519, workers
-from securepc.verify.batches import Completeness, DecodeBatch, Ground, Redactions, Sealed
+from securepc.verify.batches import Completeness, Ground, Redactions, Sealed
 from securepc.verify.expiry import Expiries
 from securepc.verify.members import Member, Registrars, Tree, read_record, read_signed, require_inclusion
 from securepc.verify.trust import Trust
@@ -59,7 +59,6 @@ def check(
     trust: Trust,
     verify: CheckSignature = ed25519.verify,
     *,
-    decode: DecodeBatch = evidence.decode_batch,
     keep: bool = True,
     workers: int = 1,
     progress: Progress = lambda done, total: None,
@@ -68,16 +67,15 @@ def check(
 
     Args:
         verify: (public key, message, signature) → is it valid; pure RFC 8032 unless one is given.
-        decode: reads a line of batches.jsonl; one that is faster must accept exactly the same.
         keep: whether the verdict has the entries themselves; without them memory does not grow with the pack.
         workers: how many processes may judge the batches of a large pack; the verdict is the same.
-        progress: called with the bytes of batches.jsonl that are judged, and all of them.
+        progress: called with the bytes of batches that are judged, and all of them.
 
     Raises:
         NotValid: the evidence does not hold; says what is wrong and where.
         OSError: the stream cannot be read.
     """
-    return _Check(trust, verify, decode, keep, workers, progress).run(stream)
+    return _Check(trust, verify, keep, workers, progress).run(stream)
 
 
 class _Check:
@@ -85,14 +83,12 @@ class _Check:
         self,
         trust: Trust,
         verify: CheckSignature,
-        decode: DecodeBatch,
         keep: bool,
         workers: int,
         progress: Progress,
     ) -> None:
         self._trust = trust
         self._verify = verify
-        self._decode = decode
         self._keep = keep
         self._workers = workers
         self._progress = progress
@@ -145,8 +141,7 @@ class _Check:
         expiries = Expiries(content.expiry, registry, tree, registrars, self._verify)
 
         # (7), (8), (9): the batches, one after the other
-        judging = (self._verify, self._decode, self._keep)
-        ground = Ground(content.log, tree, members, redactions, expiries, *judging)
+        ground = Ground(content.log, tree, members, redactions, expiries, self._verify, self._keep)
         found = self._batches(reader, content, ground)
         if found.redacted:
             self._remarks.append(("redacted", {"count": found.redacted}))
@@ -259,7 +254,7 @@ class _Check:
         found = _Found()
         unlinked: dict[str, int] = {}
         last = done = 0
-        spread = workers.spread(self._lines(reader), ground, self._workers, reader.size)
+        spread = workers.spread(reader, ground, self._workers)
         with contextlib.closing(spread) as judged:
             for found.batches, sealed in enumerate(judged, 1):
                 # (1): a batch in its one spelling, in the order of the log
@@ -309,16 +304,6 @@ class _Check:
         for handle, batches in unlinked.items():
             self._not_checked.append(("links", {"device": handle, "batches": batches}))
         return found
-
-    def _lines(self, reader: Reader) -> Iterator[bytes]:
-        """The lines of batches.jsonl; what is wrong with the file itself is step 1's."""
-        lines = reader.lines()
-        while True:
-            with _malformed_in("batches.jsonl", step=1):
-                line = next(lines, None)
-            if line is None:
-                return
-            yield line
 
     def _name_what_no_pack_can_show(self, content: Evidence, vouched: bool) -> None:
         if not vouched:

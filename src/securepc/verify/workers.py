@@ -1,8 +1,8 @@
-"""Judging the lines of a large pack in several processes; a small one is judged here.
+"""Judging the parts of a large pack in several processes; a pack of one part is judged here.
 
 The processes are forked: a spawned one would run the program that it is started from once more, whatever that
 is. So only a program without threads may ask for several, as the commands are; and where a system does not
-fork as POSIX says, there is one.
+fork as POSIX says, there is one. Each reads its parts from the file itself.
 """
 
 from __future__ import annotations
@@ -11,25 +11,23 @@ import errno
 import os
 import sys
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from securepc.verify.batches import Ground, Sealed, judge
+from securepc.verify.batches import Ground, Sealed, judge_all
 from securepc.verify.verdict import NotValid
+from securepc.wire.signed.pack import Reader
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
 
-WORTH_IT = 4 * 1024 * 1024
-"""Bytes of lines below which starting processes takes longer than judging here."""
-_HELPING = 512 * 1024
-"""Bytes of lines that travel together."""
+Judged = tuple[list[Sealed], NotValid | None]
+"""The batches of a part; and what is wrong with the part after them."""
 
-Helping = tuple[int, list[bytes]]
-"""Lines, and the number of the first."""
-
+_reader: Reader
 _ground: Ground
-"""In a worker process: what it judges by."""
+"""In a worker process: what it reads, and what it judges by."""
 
 
 def cores() -> int:
@@ -41,19 +39,17 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def spread(lines: Iterable[bytes], ground: Ground, workers: int, size: int) -> Generator[Sealed, None, None]:
-    """The lines, each judged, in their order. Closing it stops the processes.
-
-    Args:
-        lines: may raise NotValid, which comes out after all lines before it.
-        size: bytes of all lines.
+def spread(reader: Reader, ground: Ground, workers: int) -> Generator[Sealed, None, None]:
+    """The batches, each judged, in their order. Closing it stops the processes.
 
     Raises:
-        OSError: a process was killed; nothing can be said of the lines that it had.
+        NotValid: a part is damaged; after all batches before that.
+        OSError: a process was killed; nothing can be said of the part that it had.
     """
-    if workers < 2 or size < WORTH_IT:
-        for number, line in enumerate(lines, 1):
-            yield judge(ground, number, line)
+    last = len(reader.parts) - 1
+    if workers < 2 or not last:
+        for part in range(last + 1):
+            yield from judge_all(ground, reader.lines(part), part == last)
         return
     # Only here: most packs are small, and are judged on machines that should not start more than they need.
     from concurrent.futures import ProcessPoolExecutor
@@ -61,62 +57,39 @@ def spread(lines: Iterable[bytes], ground: Ground, workers: int, size: int) -> G
     from multiprocessing import get_context
 
     try:
-        pool = ProcessPoolExecutor(workers, get_context("fork"), _start, (ground,))
+        pool = ProcessPoolExecutor(workers, get_context("fork"), _start, (reader, ground))
     except (ImportError, NotImplementedError, OSError):  # a system without semaphores
-        yield from spread(lines, ground, 1, size)
+        yield from spread(reader, ground, 1)
         return
     try:
-        yield from _through(pool, lines, 2 * workers + 1)
+        yield from _through(pool, last + 1, 2 * workers + 1)
     except BrokenProcessPool:
         raise OSError(errno.ECHILD, "a process that was checking it was killed") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _through(pool: ProcessPoolExecutor, lines: Iterable[bytes], most: int) -> Iterator[Sealed]:
-    under_way: deque[Future[list[Sealed]]] = deque()
-    wrong: NotValid | None = None
-    helpings = _helpings(lines)
-    while True:
-        while wrong is None and len(under_way) < most:
-            try:
-                helping = next(helpings)
-            except StopIteration:
-                break
-            except NotValid as found:
-                wrong = found
-            else:
-                under_way.append(pool.submit(_judge, helping))
-        if not under_way:
-            break
-        yield from under_way.popleft().result()
-    if wrong is not None:
-        raise wrong
+def _through(pool: ProcessPoolExecutor, parts: int, most: int) -> Iterator[Sealed]:
+    waiting = iter(range(parts))
+    under_way: deque[Future[Judged]] = deque(pool.submit(_judge, part) for part in islice(waiting, most))
+    while under_way:
+        judged, wrong = under_way.popleft().result()
+        yield from judged
+        if wrong is not None:
+            raise wrong
+        under_way.extend(pool.submit(_judge, part) for part in islice(waiting, 1))
 
 
-def _helpings(lines: Iterable[bytes]) -> Iterator[Helping]:
-    first, held, size = 1, [], 0
-    wrong: NotValid | None = None
+def _start(reader: Reader, ground: Ground) -> None:
+    global _reader, _ground
+    _reader, _ground = reader, ground
+
+
+def _judge(part: int) -> Judged:
+    judged: list[Sealed] = []
     try:
-        for line in lines:
-            held.append(line)
-            size += len(line)
-            if size >= _HELPING:
-                yield first, held
-                first, held, size = first + len(held), [], 0
-    except NotValid as found:
-        wrong = found
-    if held:
-        yield first, held
-    if wrong is not None:
-        raise wrong
-
-
-def _start(ground: Ground) -> None:
-    global _ground
-    _ground = ground
-
-
-def _judge(helping: Helping) -> list[Sealed]:
-    first, lines = helping
-    return [judge(_ground, number, line) for number, line in enumerate(lines, first)]
+        for sealed in judge_all(_ground, _reader.lines(part), part == len(_reader.parts) - 1):
+            judged.append(sealed)  # noqa: PERF402 - those before the damage are wanted as well
+    except NotValid as wrong:
+        return judged, wrong
+    return judged, None

@@ -1,35 +1,32 @@
-"""Several processes, and a faster reader of lines, come to the verdict that one slow process comes to."""
+"""Several processes come to the verdict that one comes to."""
 
 from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tampering import Story, outcome
 from tiny_log import Contents, TinyLog
 
-from securepc.verify import workers
 from securepc.verify.__main__ import run
 from securepc.verify.progress import Bar
 from securepc.verify.verdict import Verdict
-from securepc.wire import evidence_lines, keys
-from securepc.wire.signed import canonical, evidence
-from securepc.wire.signed.canonical import Malformed
+from securepc.wire import keys
+from securepc.wire.signed import evidence, pack
 
 
 @pytest.fixture
 def many(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the smallest pack were worth several processes, and each line travelled alone."""
-    monkeypatch.setattr(workers, "WORTH_IT", 0)
-    monkeypatch.setattr(workers, "_HELPING", 1)
+    """As if each batch filled a part."""
+    monkeypatch.setattr(pack, "PART", 1)
 
 
 def _long() -> tuple[TinyLog, Contents]:
@@ -86,7 +83,6 @@ def test_processes_agree(many: None, tamper: Callable[[Contents], None] | None, 
     alone = outcome(tiny, data)
     assert (alone.total == 33) if isinstance(alone, Verdict) else (alone[0] == step), alone
     assert outcome(tiny, data, workers=2) == alone
-    assert outcome(tiny, data, workers=2, decode=evidence_lines.decode_batch) == alone
 
 
 def test_a_pack_that_breaks_off_is_told_after_what_came_before(many: None) -> None:
@@ -124,14 +120,18 @@ def test_a_summary_lists_nothing(tmp_path: Path, story: Story) -> None:
     assert "entries" not in value
 
 
-def test_a_program_without_a_guard_is_not_run_again(tmp_path: Path, story: Story) -> None:
+def test_a_program_without_a_guard_is_not_run_again(
+    tmp_path: Path, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever the tool is started from: its processes know the way without it."""
     file, trust = tmp_path / "evidence.zip", story.tiny.trust_folder(tmp_path / "trust")
+    monkeypatch.setattr(pack, "PART", 1)
     file.write_bytes(story.range().zip())
     program = tmp_path / "program.py"
     program.write_text(
         "import sys\nfrom securepc.verify import workers\nfrom securepc.verify.__main__ import main\n"
-        "workers.WORTH_IT = 0\nworkers.cores = lambda: 2\nprint('begun', flush=True)\nsys.exit(main())\n"
+        "from securepc.wire.signed import pack\npack.PART = 1\n"
+        "workers.cores = lambda: 2\nprint('begun', flush=True)\nsys.exit(main())\n"
     )
     command = [sys.executable, str(program), str(file), "--trust", str(trust), "--lang", "en", "--summary"]
     ran = subprocess.run(command, capture_output=True, text=True)
@@ -142,59 +142,37 @@ def test_a_program_without_a_guard_is_not_run_again(tmp_path: Path, story: Story
 
 def test_a_killed_process_is_no_verdict(many: None) -> None:
     tiny, contents = _long()
+    mine = os.getpid()
+
+    def verify(key: bytes, message: bytes, signature: bytes) -> bool:
+        if os.getpid() != mine:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return keys.verify(key, message, signature)
+
     with pytest.raises(OSError, match="killed"):
-        tiny.judge(contents, verify=keys.verify, decode=_die, workers=2)
+        tiny.judge(contents, verify=verify, workers=2)
 
 
-def _die(line: bytes) -> evidence.Batch:
-    if b'"entries":[]' in line:  # the second line, in a process of its own
-        import os
-        import signal
-
-        os.kill(os.getpid(), signal.SIGKILL)
-    return evidence.decode_batch(line)
-
-
-def test_msgspec_spells_every_character_canonically() -> None:
-    """What `evidence_lines` rests on: for strings and integers there is one spelling, and both write it."""
-    for code in range(sys.maxunicode + 1):
-        if not 0xD800 <= code <= 0xDFFF:
-            assert _spelled([chr(code)]) == canonical.encode([chr(code)]), hex(code)
-    for number in (0, 1, -1, 9, 10, 2**32, 2**53 - 1):
-        assert _spelled([number]) == canonical.encode([number])
-
-
-def _spelled(value: object) -> bytes:
-    return evidence_lines._encoder.encode(value)
-
-
-_WORDS = st.text(st.sampled_from('"\\,[]{}:aé株\U0001f600\n\x00\x1f\x7f\u2028 '), max_size=12)
-_SPANS = st.sampled_from(
-    [b'"', b"\\", b",", b" ", b"\\u0041", b"\\/", b"\xff", b"1e2", b"\\ud800", b"[", b"-0", b"\t"]
-)
-
-
-@given(st.lists(_WORDS, max_size=4), st.integers(0, 2**53 + 1), st.data())
-def test_both_readers_accept_the_same_lines(texts: list[str], index: int, data: st.DataObject) -> None:
-    _, contents = _EXAMPLE
-    good = evidence.encode_batch(contents.batches[2])
-    value = json.loads(good) | {"entries": texts, "index": index}
-    line = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-    for _ in range(data.draw(st.integers(0, 2))):
-        at = data.draw(st.integers(0, len(line)))
-        end = data.draw(st.integers(at, min(at + 3, len(line))))
-        line = line[:at] + data.draw(_SPANS) + line[end:]
-    assert _said(evidence_lines.decode_batch, line) == _said(evidence.decode_batch, line)
-
-
-_EXAMPLE = _long()
-
-
-def _said(decode: Callable[[bytes], evidence.Batch], line: bytes) -> object:
-    try:
-        return decode(line)
-    except Malformed as error:
-        return str(error)
+def test_parts_are_cut_in_one_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part ends with the batch that fills it, not sooner, not later; whoever reads it."""
+    tiny, contents = _long()
+    whole = contents.zip()
+    sizes = [len(evidence.encode_batch(batch)) + 1 for batch in contents.batches]
+    assert len(pack.Reader(io.BytesIO(whole)).parts) == 1
+    monkeypatch.setattr(pack, "PART", sizes[0] + sizes[1])
+    cut = contents.zip()
+    assert pack.Reader(io.BytesIO(cut)).parts[:2] == ["batches.jsonl", "batches-2.jsonl"]
+    for workers_ in (1, 2):
+        assert isinstance(outcome(tiny, cut, workers=workers_), Verdict)
+        too_long = outcome(tiny, whole, workers=workers_)
+        assert not isinstance(too_long, Verdict)
+        assert too_long[:3] == (1, "malformed", "batches.jsonl")
+    monkeypatch.setattr(pack, "PART", sizes[0] + sizes[1] + 1)
+    too_short = outcome(tiny, cut)
+    assert not isinstance(too_short, Verdict)
+    assert too_short[3] == {"detail": "batches.jsonl is shorter than a part"}
+    monkeypatch.undo()
+    assert outcome(tiny, cut) == too_short
 
 
 class _Terminal(io.StringIO):

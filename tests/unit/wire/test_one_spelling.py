@@ -290,9 +290,7 @@ def test_evidence_lines(
         made = evidence.Batch(place, None, (), tuple(sorted(some)))
     else:
         made = evidence.Batch(place, key, tuple(entries), ())
-    line = evidence.encode_batch(made)
-    assert b"\n" not in line
-    assert evidence.decode_batch(line) == made
+    assert evidence.decode_batch(evidence.encode_batch(made)) == made
 
 
 @given(place=proven, said=st.integers(0, MAX_INTEGER))
@@ -308,9 +306,22 @@ def test_evidence_lines_out_of_order() -> None:
     shown = [evidence.Disclosed(n, (), bytes(16), b"x") for n in (2, 1)]
     with pytest.raises(Malformed):
         evidence.encode_batch(evidence.Batch(proofs.Proven(0, b"", ()), None, (), tuple(shown)))
-    raw = b'{"entries":[{"raw":"YQ=="}],"index":0,"key":"%s","leaf":"","proof":[]}'
+    raw = b'{"entries":["\\n",{"raw":"YQ=="}],"index":0,"key":"%s","leaf":"","proof":[]}'
     with pytest.raises(Malformed, match="could be text"):
         evidence.decode_batch(raw % documents.b64encode(bytes(32)).encode())
+
+
+@given(st.lists(st.binary(max_size=9), max_size=5))
+def test_entries_are_lines_unless_one_has_several(entries: list[bytes]) -> None:
+    made = evidence.whole(proofs.Proven(0, b"", ()), bytes(32), entries)
+    data = evidence.encode_batch(made)
+    several = any(b"\n" in entry for entry in entries)
+    assert (b'"lines":%d' % len(entries) not in data) == several
+    assert data.count(b"\n") == (0 if several else len(entries))
+    if not several:
+        for wrong in (data + b"\n", data.replace(b'"lines":%d' % len(entries), b'"lines":9')):
+            with pytest.raises(Malformed):
+                evidence.decode_batch(wrong)
 
 
 def test_part_of_a_batch() -> None:
@@ -336,7 +347,7 @@ def test_packs(content: bytes, checkpoint: bytes, lines: list[bytes]) -> None:
     assert list(reader.lines()) == lines
     assert list(reader.lines()) == lines
     with zipfile.ZipFile(io.BytesIO(data)) as other:
-        assert other.namelist() == list(pack.NAMES)
+        assert other.namelist() == NAMES
         assert other.testzip() is None
         assert other.read(pack.EVIDENCE) == content
 
@@ -347,7 +358,10 @@ def test_long_lines_across_pieces() -> None:
     assert list(reader.lines()) == lines
 
 
-def zipped(names: tuple[str, ...], method: int = zipfile.ZIP_DEFLATED, **more: Any) -> bytes:
+NAMES = [pack.EVIDENCE, pack.CHECKPOINT, pack.BATCHES]
+
+
+def zipped(names: list[str], method: int = zipfile.ZIP_DEFLATED, **more: Any) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", method) as out:
         for name in names:
@@ -359,12 +373,12 @@ def zipped(names: tuple[str, ...], method: int = zipfile.ZIP_DEFLATED, **more: A
 @pytest.mark.parametrize(
     "data",
     [
-        zipped(pack.NAMES),  # with dates, as zip programs write them
-        zipped(pack.NAMES, zipfile.ZIP_STORED),
-        zipped(pack.NAMES, comment=b"x"),
-        zipped(pack.NAMES[:2]),
-        zipped((*pack.NAMES, "more.txt")),
-        zipped((pack.NAMES[1], pack.NAMES[0], pack.NAMES[2])),
+        zipped(NAMES),  # with dates, as zip programs write them
+        zipped(NAMES, zipfile.ZIP_STORED),
+        zipped(NAMES, comment=b"x"),
+        zipped(NAMES[:2]),
+        zipped([*NAMES, "more.txt"]),
+        zipped([NAMES[1], NAMES[0], NAMES[2]]),
         b"\0" + pack.build(b"{}", b"\n", []),
         pack.build(b"{}", b"\n", []).replace(b"checkpoint.txt", b"Checkpoint.txt"),
     ],
@@ -375,22 +389,40 @@ def test_other_zips(data: bytes) -> None:
 
 
 def test_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bounded by what the header says, what is allowed, and the length of a line; never by the data."""
+    """Bounded by what the header says, what is allowed, and the length of a batch; never by the data."""
     honest = pack.build(b"{}", b"\n", [b"x" * 1_000_000] * 20)
     reader = pack.Reader(io.BytesIO(honest))
     assert len(honest) < 40_000
-    assert sum(map(len, reader.lines())) == 20_000_000
-    # one line of more than the limit, made by a writer without it
-    monkeypatch.setattr(pack, "_line", lambda line: line)
-    bomb = pack.build(b"{}", b"\n", [b"x" * 1_000_000] * 20)
+    assert reader.parts == ["batches.jsonl", "batches-2.jsonl", "batches-3.jsonl"]
+    assert sum(len(line) for part in range(3) for line in reader.lines(part)) == 20_000_000
+    # one line, or one batch, of more than the limit, made by a writer without it
+    monkeypatch.setattr(pack, "_closed", lambda line: line)
+    bomb = pack.build(b"{}", b"\n", [b"x" * 4_000_000] * 3)
     with pytest.raises(Malformed, match="has a line of over"):
         list(pack.Reader(io.BytesIO(bomb)).lines())
-    # a header that says less than the data holds
-    monkeypatch.setitem(pack.LIMITS, pack.BATCHES, 19_999_999)
+    lines = pack.Reader(io.BytesIO(pack.build(b"{}", b"\n", [b"x" * 4_000_000 + b"\n"] * 3))).lines()
+    with pytest.raises(Malformed, match="has a batch of over"):
+        lines.take(3)
+    # a part, or a pack, that is longer than any
+    monkeypatch.setattr(pack, "MAX_BATCH", 4_000_000 - 1)
     with pytest.raises(Malformed, match="larger than is allowed"):
         pack.Reader(io.BytesIO(bomb))
     with pytest.raises(Malformed, match="larger than a pack can hold"):
+        pack.build(b"{}", b"\n", [b"x" * 4_000_000] * 3)
+    monkeypatch.undo()
+    monkeypatch.setattr(pack, "MAX_PARTS", 2)
+    with pytest.raises(Malformed, match="more batches than a pack can hold"):
         pack.build(b"{}", b"\n", [b"x" * 1_000_000] * 20)
+    with pytest.raises(Malformed, match="zip directory"):
+        pack.Reader(io.BytesIO(honest))
+
+
+def test_takes_no_more_lines_than_there_are() -> None:
+    lines = pack.Reader(io.BytesIO(pack.build(b"", b"", [b"a\nb", b"c"]))).lines()
+    assert (lines.next(), lines.take(2), lines.number, lines.size) == (b"a", [b"b", b"c"], 3, 6)
+    assert (lines.next(), lines.take(0)) == (None, [])
+    with pytest.raises(Malformed, match="in the middle of a batch"):
+        lines.take(1)
 
 
 def test_saving(tmp_path: Any) -> None:

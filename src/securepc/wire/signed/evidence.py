@@ -1,4 +1,4 @@
-"""What is inside an evidence pack: evidence.json and the lines of batches.jsonl (docs/formats/evidence.md).
+"""What is inside an evidence pack: evidence.json and batches.jsonl (docs/formats/evidence.md).
 
 Reads and writes the two spellings and checks their shape; what they prove is checked by `securepc.verify`.
 Records that stand under a Merkle root are carried as strings, so that what is hashed is what was received.
@@ -7,14 +7,14 @@ Records that stand under a Merkle root are carried as strings, so that what is h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
 from securepc.wire.signed import batch as headers
 from securepc.wire.signed import canonical, documents, proofs, votes
 from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.documents import b64decode, b64encode
-from securepc.wire.signed.pack import MAX_EVIDENCE, MAX_LINE
+from securepc.wire.signed.pack import MAX_BATCH, MAX_EVIDENCE
 from securepc.wire.signed.proofs import Placed, Proven
 from securepc.wire.signed.votes import Voted
 
@@ -81,8 +81,8 @@ class Disclosed(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """A line of batches.jsonl: a whole batch under its key, some of its entries, or, where its month has
-    expired, its header alone; `expired` is then the index of the `expire` leaf."""
+    """What a pack has of a batch: the whole of it under its key, some of its entries, or, where its month
+    has expired, its header alone; `expired` is then the index of the `expire` leaf."""
 
     place: Proven
     key: bytes | None
@@ -184,32 +184,58 @@ def decode(data: bytes) -> Evidence:
 
 
 def encode_batch(batch: Batch) -> bytes:
-    """One line of batches.jsonl, without its line feed.
+    """A batch as batches.jsonl has it, without its last line feed.
 
     Raises:
         Malformed: something that readers would refuse.
     """
     value: dict[str, Any] = proofs.write_leaf(batch.place)
+    lines: tuple[bytes, ...] = ()
     if batch.expired is not None:
         value["expired"] = batch.expired
-    elif batch.key is not None:
-        value |= {"key": b64encode(batch.key), "entries": [_entry(entry) for entry in batch.entries]}
-    else:
+    elif batch.key is None:
         value["entries"] = [_disclosed(entry) for entry in batch.disclosed]
-    data = canonical.encode(value)
+    else:
+        value["key"] = b64encode(batch.key)
+        if _are_lines(batch.entries):
+            lines = batch.entries
+            value["lines"] = len(lines)
+        else:
+            value["entries"] = [_entry(entry) for entry in batch.entries]
+    data = b"\n".join((canonical.encode(value), *lines))
     decode_batch(data)
     return data
 
 
-def decode_batch(line: bytes) -> Batch:
-    """Read a line of batches.jsonl.
+def decode_batch(data: bytes) -> Batch:
+    """Read one batch; see `read_batch`."""
+    first, *rest = data.split(b"\n")
+    following = iter(rest)
+    batch = read_batch(first, lambda count: list(islice(following, count)))
+    if next(following, None) is not None:
+        raise Malformed("a batch with more lines than it says")
+    return batch
+
+
+def read_batch(line: bytes, take: Callable[[int], list[bytes]]) -> Batch:
+    """Read a batch from its first line.
+
+    Args:
+        take: gives the next lines, as many as it is asked for.
 
     Raises:
         Malformed: any other spelling than `encode_batch` gives.
     """
-    value = canonical.decode(line, limit=MAX_LINE)
+    value = canonical.decode(line, limit=MAX_BATCH)
+    if _LINES(value):
+        lines = take(value["lines"])
+        if len(lines) != value["lines"]:
+            raise Malformed("a batch with fewer lines than it says")
+        return Batch(proofs.read_leaf(value), b64decode(value["key"]), tuple(lines), ())
     if _WHOLE(value):
         entries = tuple(_read_entry(entry) for entry in value["entries"])
+        if _are_lines(entries):
+            raise Malformed("entries in JSON that could be lines")
         return Batch(proofs.read_leaf(value), b64decode(value["key"]), entries, ())
     if _EXPIRED(value):
         return gone(proofs.read_leaf(value), value["expired"])
@@ -219,6 +245,10 @@ def decode_batch(line: bytes) -> Batch:
     if any(a.sequence >= b.sequence for a, b in pairwise(disclosed)):
         raise Malformed("the entries of a batch are not in rising order")
     return Batch(proofs.read_leaf(value), None, (), disclosed)
+
+
+def _are_lines(entries: tuple[bytes, ...]) -> bool:
+    return not any(b"\n" in entry for entry in entries)
 
 
 def _entry(entry: bytes) -> Any:
@@ -277,6 +307,13 @@ _GONE = documents.record({"sequence": documents.integer, "path": proofs.PROOF, "
 _PLACE = {"index": documents.integer, "leaf": proofs.is_base64, "proof": proofs.PROOF}
 _WHOLE = documents.record(
     {**_PLACE, "key": documents.base64_of(32), "entries": documents.array(_text, headers.MAX_ENTRIES)}
+)
+_LINES = documents.record(
+    {
+        **_PLACE,
+        "key": documents.base64_of(32),
+        "lines": lambda v: documents.integer(v) and v <= headers.MAX_ENTRIES,
+    }
 )
 _EXPIRED = documents.record({**_PLACE, "expired": documents.integer})
 _PART = documents.record(
