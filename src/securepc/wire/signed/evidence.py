@@ -19,8 +19,8 @@ from securepc.wire.signed.proofs import Placed, Proven
 from securepc.wire.signed.votes import Voted
 
 FORMAT, FORMAT_VOTED = "securepc/evidence/v1", "securepc/evidence/v2"
-FORMAT_EXPIRED, FORMAT_VOTED_EXPIRED = "securepc/evidence/v3", "securepc/evidence/v4"
-"""The same two with `expiry`: of some batches nothing is left but their headers."""
+FORMAT_EXPIRED, FORMAT_VOTED_EXPIRED = "securepc/evidence/v5", "securepc/evidence/v6"
+"""With `expiry`, four more: of some batches nothing is left but their headers."""
 MAX_DEVICES = 10_000
 MAX_REGISTRY = 10_000
 """Records of the registry that tell of expiry: months, and holds."""
