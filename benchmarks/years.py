@@ -1,8 +1,8 @@
 """`years_…`: searches through a hundred million entries of one agency, as `search_…` but of years.
 
 Forty office PCs, 250 working days. What people do is simulated anew every ten days, and what is dated in
-file names gets the date of its day; the rows are written by the manager's own writer. It takes a quarter of
-an hour and 2 GB of disk: only where they are named. `SECUREPC_YEARS` names a folder to keep it in.
+file names gets the date of its day; the rows are written by the manager's own writer. It takes half an
+hour and 2 GB of disk: only where they are named. `SECUREPC_YEARS` names a folder to keep it in.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from securepc.cli import _manager_restore
 from securepc.cli._errors import UserError, say
 from securepc.cli._home import home_option
 from securepc.cli._manager_keys import COMMANDS, make_sheet, sheet_option
+from securepc.cli._manager_reindex import command as reindex
 from securepc.cli._manager_trouble import explained
 from securepc.ledger.keys import open_keys
 from securepc.manager import clock, config, serve, setup
@@ -190,6 +191,9 @@ def token(home: Path, agency: str | None, label: str, uses: int, days: int, appr
             keys.close()
             database.close()
     click.echo(text)
+
+
+command.add_command(reindex)
 
 
 def _ready(manager: Manager, as_json: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from securepc.manager.alerts import service as alerts
@@ -66,6 +67,17 @@ class Opener:
         """How far a log has been opened and judged."""
         return self._judge.position(log)
 
+    def catch_up(self, name: str, log: bytes) -> Iterator[int]:
+        """Hand one follower all that is judged and that it has not seen, here and now; its position after
+        each piece. For a manager that was not started: nobody else may feed it meanwhile.
+
+        Raises what the follower raises.
+        """
+        follower = next(each for each in self._followers if each.name == name)
+        while (position := follower.position(log)) < (end := self._judge.position(log)):
+            self._hand_on(follower, log, position, end)
+            yield follower.position(log)
+
     def start(self) -> None:
         """Begin, from where the last run stopped."""
         self._judge.recover()
@@ -126,11 +138,7 @@ class Opener:
             position = follower.position(log)
             if position >= end:
                 return False
-            start, stop, opened = self._latest.get(log, (0, 0, []))
-            if not start <= position < stop:
-                stored = list(self._manager.log.leaves(log, position, min(position + PIECE, end)))
-                opened, stop = self._judge.reopen(log, stored), stored[-1].index + 1
-            follower.follow(log, [item for item in opened if item.index >= position], stop)
+            self._hand_on(follower, log, position, end)
         except Exception as error:
             logger.exception("the follower %s failed; it is tried again in %s seconds", name, _PAUSE)
             if name not in self._failing:
@@ -143,3 +151,11 @@ class Opener:
             with self._manager.database.write() as session:
                 alerts.close(session, b"", FAILING)
         return True
+
+    def _hand_on(self, follower: Follower, log: bytes, position: int, end: int) -> None:
+        """The next piece from a position on: from memory, or opened again."""
+        start, stop, opened = self._latest.get(log, (0, 0, []))
+        if not start <= position < stop:
+            stored = list(self._manager.log.leaves(log, position, min(position + PIECE, end)))
+            opened, stop = self._judge.reopen(log, stored), stored[-1].index + 1
+        follower.follow(log, [item for item in opened if item.index >= position], stop)

@@ -13,6 +13,7 @@ from securepc.manager.search import rows
 from securepc.manager.search.manifest import File
 from securepc.manager.search.rows import Source
 from securepc.manager.search.store import Store
+from securepc.wire.signed.batch import BatchHeader
 
 
 def expire(store: Store, log: bytes, month: str, holds: Iterable[HoldRecord] = ()) -> None:
@@ -30,8 +31,10 @@ def expire(store: Store, log: bytes, month: str, holds: Iterable[HoldRecord] = (
     store.rewrite(log, lambda file: file.month == month, change)
 
 
-def redact(store: Store, log: bytes, device: str, epoch: int, leaf: int, sequences: Collection[int]) -> None:
+def redact(store: Store, log: bytes, header: BatchHeader, leaf: int, sequences: Collection[int]) -> None:
     """Put in the place of these entries of a batch rows that say that they were redacted.
+
+    Such a row has the time at which its batch was opened: all that the ledger still knows of it.
 
     Raises:
         OSError: as `expire`.
@@ -47,12 +50,13 @@ def redact(store: Store, log: bytes, device: str, epoch: int, leaf: int, sequenc
         texts = table.filter(gone)
         if not texts.num_rows:
             return None
-        places = texts.select(["sequence", "received", "happened"]).to_pylist()
+        device, epoch, opened_at = header.device.hex(), header.epoch, header.opened_at
+        places = texts.select(["sequence", "received"]).to_pylist()
         made = [
             batch
             for row in places
             for batch in rows.of_entries(
-                Source(device, row["sequence"], epoch, leaf, row["received"], row["happened"]), [REDACTED]
+                Source(device, row["sequence"], epoch, leaf, row["received"], opened_at), [REDACTED]
             )
         ]
         return pa.concat_tables([table.filter(pc.invert(gone)), pa.Table.from_batches(made, rows.SCHEMA)])

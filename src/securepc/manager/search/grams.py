@@ -124,6 +124,8 @@ def rows_with(path: Path, size: int, runs: _Hashes) -> range | None:
     check, of_size, count, groups, bits = _HEAD.unpack_from(data, len(_MAGIC))
     if of_size != size or zlib.crc32(memoryview(data)[len(_MAGIC) + 4 :]) != check:
         return None
+    if len(data) != start + 4 * groups + count * (4 + np.dtype(_mask_type(bits)).itemsize):
+        return None
     rows = np.frombuffer(data, "<u4", groups, start)
     known = np.frombuffer(data, "<u4", count, start + rows.nbytes)
     masks = np.frombuffer(data, _mask_type(bits), count, start + rows.nbytes + known.nbytes)

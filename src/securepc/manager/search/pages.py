@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import date, timedelta
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -17,7 +18,7 @@ from securepc.manager.core import Manager, manager_of
 from securepc.manager.evidence.pages import pack_name
 from securepc.manager.refusal import N_, NotFound, Refusal
 from securepc.manager.retention.pages import gone_page
-from securepc.manager.search import asked, proven, searched, shown
+from securepc.manager.search import asked, life, proven, searched, shown
 from securepc.manager.search.model import EntryId, Hit, Invalid, Query
 from securepc.manager.search.query import Damaged
 from securepc.wire import kinds
@@ -100,7 +101,39 @@ def entry(request: Request, manager: Here, caller: Anyone, entry: str) -> Respon
         around=_around(around, hit, names, read.language),
         proof=proven.of_hit(manager, caller.log, hit),
         pack_name=pack_name(name),
+        file=life.anchor(hit),
         fault_text=words.of_fault,
+    )
+
+
+@router.get("/files")
+def file(request: Request, manager: Here, caller: Anyone, device: str, name: str, at: str) -> Response:
+    """What became of a file: the names it had, all that happened to it, where copies of it may have gone."""
+    read = view.reader_of(request, caller)
+    names = shown.names_of(manager, caller.log, read.language)
+    try:
+        asked_for = asked.read({"device": device, "text": name, "to": at}, manager.devices.names(caller.log))
+        if not asked_for.devices or not asked_for.text or asked_for.end is None:
+            raise NotFound(N_("There is no such file."))
+        _record(manager, caller, "admin.search", {"query": f"file={name} {asked.described(asked_for)}"})
+        found = life.trace(
+            partial(manager.search.search, caller.log), asked_for.devices[0], name, asked_for.end
+        )
+    except Invalid as wrong:
+        raise Refusal(wrong.ja if read.language == "ja" else wrong.en) from None
+    except Damaged:
+        raise Mending from None
+    return view.page(
+        request,
+        "search/life.html",
+        caller,
+        path=name,
+        device=asked_for.devices[0],
+        device_name=names.get(asked_for.devices[0], asked_for.devices[0][:8]),
+        names=found.names,
+        whole=found.whole,
+        lines=[shown.line(step.hit, names, read.language) for step in found.steps],
+        leavings=[shown.line(hit, names, read.language) for hit in found.leavings],
     )
 
 

@@ -24,7 +24,15 @@ Locate = Callable[[bytes, bytes, int, int], list[int]]
 class SearchService:
     """Thread-safe. An agency's searches see its own files and rows: there is no query over several."""
 
-    def __init__(self, store: Store, connection: duckdb.DuckDBPyConnection, locate: Locate) -> None:
+    def __init__(
+        self,
+        store: Store,
+        connection: duckdb.DuckDBPyConnection,
+        locate: Locate,
+        tidy: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`tidy` puts files together that are many, as `Keeper.tidy` does."""
+        self.tidy = tidy
         self._store = store
         self._connection = connection
         self._locate = locate
@@ -52,6 +60,10 @@ class SearchService:
         """Up to which leaf, exclusive, entries are found."""
         return self._store.position(log)
 
+    def forget(self, log: bytes) -> None:
+        """Drop all that is found of an agency: the follower starts again from the ledger's first leaf."""
+        self._store.forget(log)
+
     def flush(self) -> None:
         """Write what is in memory to the disk now."""
         self._store.flush(force=True)
@@ -62,7 +74,7 @@ class SearchService:
 
     def redact(self, log: bytes, header: BatchHeader, leaf: int, sequences: Collection[int]) -> None:
         """Forget entries of a batch; see `forgetting`."""
-        forgetting.redact(self._store, log, header.device.hex(), header.epoch, leaf, sequences)
+        forgetting.redact(self._store, log, header, leaf, sequences)
 
     def entry(self, log: bytes, entry: EntryId) -> Hit | None:
         """One entry; None where the agency has none of this name, or its batch is unreadable."""

@@ -22,7 +22,7 @@ def attach(manager: Manager) -> None:
     connection = connect(str(manager.home.search / "tmp"))
     follower = SearchFollower(store)
     keeper = Keeper(store, connection, lambda error: _report(manager, error))
-    manager.search = SearchService(store, connection, manager.log.batches)
+    manager.search = SearchService(store, connection, manager.log.batches, keeper.tidy)
     manager.opener.subscribe(follower)
     manager.opener.listen(follower)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
 import time
@@ -29,6 +30,7 @@ PAGES = (
     "/search",
     "/search?text=見積",
     "/entries/{pc}.1",
+    "/files?device={pc}&name=/home/suzuki/見積書.xlsx&at=4000000000000000",
     "/ledger",
     "/alerts",
     "/policy",
@@ -43,12 +45,12 @@ def test_every_page_in_both_languages(office: Office, language: str) -> None:
     for path in PAGES:
         answer = office.owner.get(path.format(pc=office.pc.handle.hex()))
         assert answer.status_code == 200, path
-        html = answer.text
-        assert f'<html lang="{language}">' in html
-        assert html.count("<h1>") == 1 and html.count('<main id="main"') == 1, path
-        assert "{{" not in html and "%(" not in html, path
-        assert "<b>evil</b>" not in html
-        japanese = len(re.findall(r"[ぁ-ん]", re.sub(r"<option.*?</option>", "", html)))
+        page = answer.text
+        assert f'<html lang="{language}">' in page
+        assert page.count("<h1>") == 1 and page.count('<main id="main"') == 1, path
+        assert "{{" not in page and "%(" not in page, path
+        assert "<b>evil</b>" not in page
+        japanese = len(re.findall(r"[ぁ-ん]", re.sub(r"<option.*?</option>", "", page)))
         assert (japanese > 20) if language == "ja" else (japanese <= 40), (path, japanese)
 
 
@@ -63,6 +65,22 @@ def test_a_search_finds_and_leads_to_the_entry(office: Office) -> None:
     assert "&lt;b&gt;evil&lt;/b&gt;&amp;.txt" in page
     assert "Checked just now" in page and "48.2 kB (48,211 B)" in page
     assert page.count('class="entry"') == 2 and page.count('class="entry this"') == 1
+
+
+def test_an_entry_leads_to_the_history_of_its_file(office: Office) -> None:
+    handle = office.pc.handle.hex()
+    page = office.owner.get(f"/entries/{handle}.1").text
+    [link] = re.findall(r'href="(/files\?[^"]+)"', page)
+    history = office.owner.get(html.unescape(link))
+    assert history.status_code == 200
+    assert "/home/suzuki/見積書.xlsx" in history.text and f'href="/entries/{handle}.1"' in history.text
+    assert f'href="/entries/{handle}.2"' not in history.text
+    until(lambda: "file=/home/suzuki/見積書.xlsx" in office.owner.get("/search?kind=admin.search").text)
+    asked = {"device": handle, "name": "/nowhere", "at": "1"}
+    assert "Nothing is recorded of this file" in office.owner.get("/files", params=asked).text
+    for wrong in ({"device": ""}, {"name": ""}, {"at": ""}, {"device": "ff"}, {"at": "x"}, {"name": "\x01"}):
+        answer = office.owner.get("/files", params={**asked, **wrong})
+        assert answer.status_code in (400, 404) and "<h1>" in answer.text, wrong
 
 
 def test_what_administrators_did_is_found_where_it_is_asked_for(office: Office) -> None:
