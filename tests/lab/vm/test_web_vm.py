@@ -31,7 +31,7 @@ def wait_door(pc: Machine, state: str) -> None:
     def found() -> bool:
         return bool(pc.agent_status()["doors"].get("web", {}).get("state") == state)
 
-    pc.wait_for(found, 90, f"the door {state}")
+    pc.wait_for(found, 180, f"the door {state}")
 
 
 def curl(pc: Machine, url: str, more: str = "") -> str:

@@ -28,7 +28,8 @@ class Server(socketserver.ThreadingTCPServer):
 tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 tls.load_cert_chain("/root/world/server.crt", "/root/world/server.key")
 secure = Server(("", 443), Page)
-secure.socket = tls.wrap_socket(secure.socket, server_side=True)
+# The handshake is the connection's own affair: one that is refused half-way must not hold up the others.
+secure.socket = tls.wrap_socket(secure.socket, server_side=True, do_handshake_on_connect=False)
 for server in (secure, Server(("", 25), Mail)):
     threading.Thread(target=server.serve_forever, daemon=True).start()
 Server(("", 80), Page).serve_forever()

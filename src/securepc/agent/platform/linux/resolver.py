@@ -30,7 +30,8 @@ UNIT = "securepc-web.service"
 _UNIT_PATH = Path("/etc/systemd/system") / UNIT
 _SYSTEMD = Path("/run/systemd/system")
 _PATIENCE = 15.0
-_TIMEOUT = 30.0
+_TIMEOUT = 90.0
+"""Seconds; a busy PC has been seen to take 40 to read its units."""
 # It reads strangers' packets. Rules, marks, queues, low ports, and whose a socket is (/proc/PID/fd): no more.
 _CONFINED = """\
 NoNewPrivileges=yes
@@ -97,7 +98,7 @@ class LinuxResolver:
     def remove(self) -> None:
         """Stop the sieve, take its unit and its files away. Lookups must no longer be sent to it by then."""
         if _UNIT_PATH.exists():
-            _systemctl("disable", "--now", UNIT)
+            _systemctl("disable", "--now", "--no-reload", UNIT)
             files.unlink(_UNIT_PATH)
             _systemctl("daemon-reload")
         self._stop()
@@ -185,9 +186,9 @@ class LinuxResolver:
             pass
         files.replace(_UNIT_PATH, text)
         _UNIT_PATH.chmod(0o644)
+        _systemctl("enable", "--no-reload", UNIT)  # of itself it would read everything once more
         _systemctl("daemon-reload")
         self._stop()  # one that was started otherwise
-        _systemctl("enable", UNIT)
         return True
 
     def _stop(self) -> None:
