@@ -20,6 +20,8 @@ class FakeSessions:
         self.refuses: OSError | None = None
         self.calls: list[str] = []
         self.wake: Callable[[], None] = lambda: None
+        self.settled = False
+        self.settling: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
 
     def add(self, id_: str, user: str = "kakuu.taro", where: str = "tty2", *, lockable: bool = False) -> None:
@@ -58,6 +60,14 @@ class FakeSessions:
         if self.refuses:
             raise self.refuses
         self.bar_texts = ja, en
+
+    def settle(self) -> bool:
+        if self.settled:
+            return False
+        self.calls.append("settle")
+        self.settled = True
+        self.settling()
+        return True
 
     def barred(self) -> bool:
         return self.bar_texts is not None

@@ -127,6 +127,15 @@ def test_every_session_is_locked_or_ended_and_only_then_is_it_said(pc: Pc) -> No
     assert pc.context.situation.lost
 
 
+def test_people_are_out_before_the_screens_are_changed_and_who_came_meanwhile_is_too(pc: Pc) -> None:
+    pc.sessions.add("3")
+    pc.sessions.settling = lambda: pc.sessions.add("4", "root", "tty1")
+    pc.order("lock")
+    pc.lost.reconcile()
+    assert pc.sessions.calls == ["end 3", "settle", "end 4"]
+    assert pc.lost.reconcile().state == "shut"
+
+
 def test_what_does_not_lock_is_ended_and_what_does_not_end_is_a_failure(pc: Pc) -> None:
     pc.sessions.obey = False
     pc.sessions.add("1", where=":0", lockable=True)

@@ -82,12 +82,22 @@ class Shutting:
             self._sessions.bar(ja, en)
         except OSError as problem:
             error = str(problem)[:200]
+        locked: tuple[str, ...] = ()
+        still: tuple[str, ...] = ()
+        try:
+            locked, still = self._press_all()
+            # Only now, since it may take long: whoever sits there is out first.
+            if self._sessions.settle() and not self.stopping:
+                locked, still = self._press_all()
+        except OSError as problem:
+            error = error or str(problem)[:200]
+        return Seen(locked, tuple(self._ended.values()), still, self._sessions.barred(), error)
+
+    def _press_all(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Until all are shut or the time is over: who is locked, who is still open."""
         end = time.monotonic() + self._waits.all
         while True:
-            try:
-                now = self._sessions.look()
-            except OSError as problem:
-                return Seen((), (), (), self._sessions.barred(), f"{problem}"[:200])
+            now = self._sessions.look()
             still = [login for login in now if not self._is_shut(login)]
             for login in still:
                 self._press(login)
@@ -95,14 +105,7 @@ class Shutting:
             if not still or time.monotonic() >= end or self.stopping:
                 break
             time.sleep(self._waits.look)
-        locked = tuple(_name(login) for login in now if login.locked)
-        return Seen(
-            locked,
-            tuple(self._ended.values()),
-            tuple(_name(login) for login in still),
-            self._sessions.barred(),
-            error,
-        )
+        return tuple(_name(login) for login in now if login.locked), tuple(_name(login) for login in still)
 
     def _is_shut(self, login: Login) -> bool:
         if login.lockable and login.locked and login.id not in self._ending:

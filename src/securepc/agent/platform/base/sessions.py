@@ -44,8 +44,16 @@ class Sessions(Protocol):
         """End a session with all that runs in it; `force`: leave its programs no time. Never raises."""
 
     def bar(self, ja: str, en: str) -> None:
-        """Let nobody log in from now on, from the very start of every boot on, say why there, and bring the
-        screen that asks for the release code to the front; doing it again costs little.
+        """Let nobody log in from now on, from the very start of every boot on, and say why there. Takes no
+        time; doing it again costs nothing.
+
+        Raises:
+            OSError: it did not work.
+        """
+
+    def settle(self) -> bool:
+        """Bring the screen that asks for the release code to where people log in, if `bar` did not stand
+        there before; whether that was so. It may take half a minute on a busy PC.
 
         Raises:
             OSError: it did not work.

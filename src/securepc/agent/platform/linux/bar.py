@@ -48,21 +48,29 @@ class Bar:
         """See `Sessions.bar`.
 
         Raises:
-            OSError: a file could not be written, or systemd did not take it.
+            OSError: a file could not be written.
         """
         text = f"{MARK} {ja}\n{en}\n".encode()
         if self._ours() is not False and self._read(self._nologin) != text:
             files.replace(self._nologin, text)
             self._nologin.chmod(0o644)
-        changed = not self._told
         for path, wanted in self._drop_ins().items():
             if self._read(path) != wanted:
                 path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
                 files.replace(path, wanted)
                 path.chmod(0o644)
-                changed = True
-        if changed:
-            self._tell()
+                self._told = False
+
+    def settle(self) -> bool:
+        """See `Sessions.settle`.
+
+        Raises:
+            OSError: systemd did not take what stands there.
+        """
+        if self._told:
+            return False
+        self._tell()
+        return True
 
     def is_there(self) -> bool:
         """Whether all of it is there."""

@@ -31,7 +31,7 @@ _UNIT_PATH = Path("/etc/systemd/system") / UNIT
 _SYSTEMD = Path("/run/systemd/system")
 _PATIENCE = 15.0
 _TIMEOUT = 90.0
-"""Seconds; a busy PC has been seen to take 40 to read its units."""
+"""Seconds; a busy PC has been seen to take more than 30 to read its units."""
 # It reads strangers' packets. Rules, marks, queues, low ports, and whose a socket is (/proc/PID/fd): no more.
 _CONFINED = """\
 NoNewPrivileges=yes

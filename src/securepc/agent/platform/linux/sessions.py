@@ -88,6 +88,10 @@ class LogindSessions:
         """See `Sessions.bar`."""
         self._bar.put(ja, en)
 
+    def settle(self) -> bool:
+        """See `Sessions.settle`."""
+        return self._bar.settle()
+
     def barred(self) -> bool:
         """See `Sessions.barred`."""
         return self._bar.is_there()
