@@ -35,6 +35,8 @@ from securepc.wire.signed.canonical import Malformed
 
 FOLDER = "agent"
 _RETRY_START = 10.0
+_DOORS = 30.0
+"""Seconds that the doors get to be looked at before the PC goes on starting without them."""
 
 
 @click.group()
@@ -125,6 +127,7 @@ def run(as_json: bool, home: Path) -> None:
     while not _start(agent, stop):
         if stop.wait(_RETRY_START):
             return
+    _await_doors(agent, stop)
     notify("READY=1")
     device = agent.config.device.hex()
     if as_json:
@@ -205,6 +208,15 @@ def _start(agent: Agent, stop: threading.Event) -> bool:
         )
         return stop.is_set()
     return True
+
+
+def _await_doors(agent: Agent, stop: threading.Event) -> None:
+    """Until each door was looked at: systemd lets the network come up and people log on only behind them. A
+    door that hangs holds nobody up for long."""
+    end = time.monotonic() + _DOORS
+    while not agent.guard.doors.looked() and time.monotonic() < end:
+        if stop.wait(0.05):
+            return
 
 
 def _not_enrolled(folder: Path) -> UserError:

@@ -178,7 +178,7 @@ def test_on_a_network_that_is_not_registered_it_goes(pc: Machine, office: Office
 
 @soak
 def test_a_killed_agent_leaves_it_closed(pc: Machine, office: Office) -> None:
-    since = time.time_ns() // 1000
+    since = pc.now()
     pc.run("systemctl kill -s KILL securepc-agent")
     entry = office.wait_entry("ghost.hide", reason="crashed", since=since)
     assert entry["data"]["observed"] == "shut"
@@ -192,7 +192,7 @@ def test_an_agent_that_does_not_come_back_leaves_it_closed(pc: Machine, office: 
     pc.run("mkdir -p /run/systemd/system/securepc-agent.service.d")
     pc.push("[Service]\nRestart=no\n", "/run/systemd/system/securepc-agent.service.d/lab.conf")
     pc.run("systemctl daemon-reload")
-    since = time.time_ns() // 1000
+    since = pc.now()
     pc.run("systemctl kill -s KILL securepc-agent")
     print(f"lab: gone {gone(pc, 120):.1f} s after the agent was killed for good")
     pc.wait_run("! dmsetup table securepc-ghost 2>/dev/null | grep crypt", 30)  # no key in the kernel
@@ -224,7 +224,7 @@ def test_before_sleep_it_is_closed(pc: Machine, office: Office) -> None:
     time.sleep(1)
     assert is_open(pc)
     assert "Secure PC" in pc.out("systemd-inhibit --list --no-pager")
-    since = time.time_ns() // 1000
+    since = pc.now()
     pc.run("systemctl --no-block suspend")
     pc.wait_for(lambda: pc.qmp("query-status")["status"] == "suspended", 120, "sleep")
     pc.qmp("system_wakeup")
@@ -261,7 +261,7 @@ def test_with_the_manager_away_the_sheet_opens_it_once(pc: Machine, office: Offi
 @soak
 def test_destroyed_by_the_manager_an_image_of_the_disk_opens_nothing(pc: Machine, office: Office) -> None:
     pc.run(f"securepc agent ghost close && cp -a {HOME}/ghost /root/image", timeout=120)
-    since = time.time_ns() // 1000
+    since = pc.now()
     office.manager.ghosts.destroy(office.log, office.device, "廃棄", actor="test")
     entry = office.wait_entry("ghost.disable", reason="destroyed", since=since)
     assert entry["data"]["observed"].startswith("erased")
@@ -285,7 +285,7 @@ def test_destroyed_by_the_manager_an_image_of_the_disk_opens_nothing(pc: Machine
 def test_given_up_its_content_is_moved_out_and_the_rest_destroyed(pc: Machine, office: Office) -> None:
     refused = pc.run("securepc agent ghost retire --to /root/saved", check=False, user="hanako")
     assert refused.code != 0
-    since = time.time_ns() // 1000
+    since = pc.now()
     print(pc.out("securepc agent ghost retire --to /root/saved", timeout=120))
     assert pc.out(f"cat /root/saved/{IS_THERE}") == MARKER
     no_trace(pc)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from labvm import Machine
 from labvm.office import Office
 
@@ -30,7 +28,7 @@ def test_a_session_is_seen_and_whether_its_screen_can_be_locked(pc: Machine, off
 
 
 def test_killed_it_is_back_and_says_that_it_was_gone(pc: Machine, office: Office) -> None:
-    since = _now()
+    since = pc.now()
     before = pc.out("systemctl show -P MainPID securepc-agent")
     pc.run("systemctl kill -s KILL securepc-agent")
     pc.wait_run(f'test "$(systemctl show -P MainPID securepc-agent)" != {before} && securepc agent status')
@@ -43,7 +41,7 @@ def test_killed_it_is_back_and_says_that_it_was_gone(pc: Machine, office: Office
 
 
 def test_after_a_reboot_it_is_back_before_anybody_may_log_on(pc: Machine, office: Office) -> None:
-    since = _now()
+    since = pc.now()
     pc.reboot()
     order = pc.out(
         "systemctl show -P ActiveEnterTimestampMonotonic securepc-agent systemd-user-sessions"
@@ -59,15 +57,10 @@ def test_after_a_reboot_it_is_back_before_anybody_may_log_on(pc: Machine, office
 def test_after_a_power_cut_it_goes_on_where_it_was(pc: Machine, office: Office) -> None:
     pc.run("echo 停電前 > ~/停電前.txt; sync", user="hanako")
     office.wait_entry("file.create", text="停電前")
-    since = _now()
+    since = pc.now()
     pc.power_cut()
     pc.power_on()
     office.wait_entry("agent.unclean", since=since)
     pc.run("echo 停電後 > ~/停電後.txt", user="hanako")
     office.wait_entry("file.create", text="停電後")
     pc.wait_for(lambda: not pc.agent_status()["queue"]["unsent"], what="sending")
-
-
-def _now() -> str:
-    """For `since`: microseconds by this host's clock, which is the machine's too."""
-    return str(time.time_ns() // 1000)

@@ -92,6 +92,28 @@ def test_a_broken_door_leaves_the_others_shut_and_is_said(context: Context) -> N
     assert none.looked == 0
 
 
+def test_until_the_slowest_door_was_looked_at_the_doors_were_not(context: Context) -> None:
+    gate = threading.Event()
+
+    class Slow(Door):
+        def reconcile(self) -> DoorState:
+            assert gate.wait(10)
+            return super().reconcile()
+
+    quick, slow = Door("quick", OSError("said")), Slow("slow")
+    doors = Doors(context, [quick, slow])
+    assert not doors.looked()
+    doors.start()
+    try:
+        wait_for(lambda: "quick" in doors.status())
+        assert not doors.looked()
+        gate.set()
+        wait_for(doors.looked)
+    finally:
+        gate.set()
+        doors.stop()
+
+
 def test_removing_goes_on_after_one_that_fails(tmp_path: Path) -> None:
     made: list[Enforcer] = [Door("first", OSError("busy")), Door("second")]
     done = remove_all(tmp_path, lambda context: made)

@@ -61,6 +61,10 @@ class Doors:
         for one in self._keepers:
             one.thread.start()
 
+    def looked(self) -> bool:
+        """Whether each was looked at once since the start: it is shut, or has said why not."""
+        return all(one.state is not None for one in self._keepers)
+
     def wake(self) -> None:
         """The policy or the situation changed: look at all of them now."""
         for one in self._keepers:
