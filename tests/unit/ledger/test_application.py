@@ -161,6 +161,14 @@ def test_who_votes_is_changed_by_the_chains_key_once_and_in_time(node: Node) -> 
     assert [one.power for one in node.app.finalize_block(asked).validator_updates] == [0]
 
 
+def test_validators_adopt_no_log(node: Node) -> None:
+    """What an adoption brings is in no transaction: the others could not have it."""
+    agency = Agency(node.keys)
+    data = agency.tx(Item(b"securepc/adopt/v1\n{}" + bytes(64), b"proof"))
+    assert node.proposed(data) == REJECT
+    assert "adopt no logs" in node.app.check_tx(pb.CheckTx(tx=data)).log
+
+
 def test_before_the_chain_has_begun_nothing_is_taken(tmp_path: Path) -> None:
     app = Application(tmp_path / "chain.sqlite")
     assert app.info().app_version == 1

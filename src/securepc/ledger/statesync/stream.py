@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from securepc.ledger.state.moves import is_adoption
 from securepc.ledger.store import queries, retired, schema
 from securepc.wire.signed import block as blocks
 from securepc.wire.signed.batch import is_batch
@@ -186,6 +187,8 @@ def _rows(db: sqlite3.Connection, above: int, last: int) -> list[tuple[int, int,
 def _items(rows: list[tuple[bytes, bytes | None]], place: int, dropped: Places) -> list[Item]:
     items = []
     for here, (leaf, body) in enumerate(rows, place):
+        if is_adoption(leaf):
+            raise Gone("a log came from another chain: its leaves from there are in no block")
         if here in dropped:
             body = b""
         elif body is None and is_batch(leaf):
