@@ -13,7 +13,6 @@ from pathlib import Path
 from securepc.ledger import block as building
 from securepc.ledger.block import Block, Signer
 from securepc.ledger.checkpoint import Checkpoint as Note
-from securepc.ledger.checkpoint import origin_of
 from securepc.ledger.draft import sync_folder
 from securepc.ledger.genesis import Genesis
 from securepc.ledger.state import Refused
@@ -173,7 +172,7 @@ class Replay:
             raise Malformed("checkpoints of other logs than those that grew")
         for one, made in zip(given, built.checkpoints, strict=True):
             if signed:
-                text = Note(origin_of(one.log), made.log.size, made.root).text.encode("utf-8")
+                text = Note(made.log.origin, made.log.size, made.root).text.encode("utf-8")
                 if not keys.verify(one.key, text, one.signature):
                     raise Malformed(f"the checkpoint of {one.log.hex()} at {made.log.size} is not signed")
             elif any(one.signature) or self._keys.get(one.log, one.key) != one.key:
