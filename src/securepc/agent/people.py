@@ -17,6 +17,7 @@ _WAIT = 25.0
 _FRESH = 0.5
 _RECORDED = {
     "files": "file",
+    "opens": "file",
     "processes": "process",
     "sessions": "session",
     "network": "network",

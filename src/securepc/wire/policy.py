@@ -35,6 +35,26 @@ class Files(msgspec.Struct, frozen=True, kw_only=True):
     exclude: Texts = ()
 
 
+DOCUMENTS = (
+    *("pdf", "xdw", "xbd", "doc", "docx", "xls", "xlsx", "xlsm", "ppt", "pptx", "odt", "ods", "odp"),
+    *("rtf", "jtd", "csv", "tsv", "txt", "md", "eml", "msg", "zip", "7z", "lzh"),
+    *("jpg", "jpeg", "png", "tif", "tiff", "heic"),
+)
+
+
+class Opens(msgspec.Struct, frozen=True, kw_only=True):
+    """Documents that are opened: files whose names end so. Where: as for `Files`."""
+
+    on: bool = False
+    documents: Texts = DOCUMENTS
+
+
+class Copies(msgspec.Struct, frozen=True, kw_only=True):
+    """Copies of such documents, as far as they can be inferred."""
+
+    on: bool = False
+
+
 class Processes(msgspec.Struct, frozen=True, kw_only=True):
     """`hash`: SHA-256 of programs; `command`: their command lines, which may hold personal data."""
 
@@ -87,6 +107,8 @@ class Collect(msgspec.Struct, frozen=True, kw_only=True):
     """What is collected, a switch a collector."""
 
     files: Files = Files()
+    opens: Opens = Opens()
+    copies: Copies = Copies()
     processes: Processes = Processes()
     sessions: Sessions = Sessions()
     network: Network = Network()

@@ -79,6 +79,27 @@ def unrecorded(rules: Rules) -> list[Sentence]:
                 "the rest becomes one entry with counts.",
             )
         )
+    if collect.opens.on or collect.copies.on:
+        ja, en = _list(tuple(f".{one.lstrip('.')}" for one in collect.opens.documents))
+        sentences.append(
+            Sentence(
+                f"開く操作とコピーは、次の種類のファイルだけを記録します:{ja}",
+                f"Openings and copies are recorded of these files only: {en}",
+            )
+        )
+    if collect.copies.on:
+        sentences.append(
+            Sentence(
+                "コピーは、同じプログラムが開いたファイルと同じ内容のファイルを書いたことからの推定です。",
+                "Copies are inferred: a program opened a file and wrote another of the same content.",
+            )
+        )
+    sentences.append(
+        Sentence(
+            "Webへのアップロードそのものは記録できません(ファイルを開く操作を記録する場合、ブラウザーが開いたことは分かります)。",
+            "Uploads as such are not seen; where openings are recorded, that a browser opened a file is.",
+        )
+    )
     if collect.visits.on:
         sentences.append(
             Sentence(
@@ -115,6 +136,8 @@ def unrecorded(rules: Rules) -> list[Sentence]:
     asked_for = {
         name
         for name, on in (
+            ("file.open", collect.opens.on),
+            ("file.copy", collect.copies.on),
             ("web.visit", collect.visits.on),
             ("window.active", collect.windows.on),
             ("clipboard.copy", collect.clipboard.on),

@@ -97,10 +97,10 @@ class FilesCollector:
             self._status = CollectorStatus("off", "ポリシーにより記録しません。", "Off by policy.")
             return
         homes = self._homes()
-        paths = [path for text in rules.paths for path in _expand(text, homes)]
+        paths = [path for text in rules.paths for path in expand(text, homes)]
         own = own_folders(self._context.home)
-        excluded = (*own, *(path for text in rules.exclude for path in _expand(text, homes)))
-        skip = _below(excluded)
+        excluded = (*own, *(path for text in rules.exclude for path in expand(text, homes)))
+        skip = below(excluded)
         self._refusals, failures = [], []
         for way in self._ways:
             watcher = way()
@@ -246,7 +246,7 @@ class FilesCollector:
         return self._context.event("collect.gap", data)
 
 
-def _expand(text: str, homes: list[bytes]) -> list[bytes]:
+def expand(text: str, homes: list[bytes]) -> list[bytes]:
     """The folders a policy's path means here, as the kernel names them: `~` is every home folder, symbolic
     links are resolved."""
     path = os.fsencode(text)
@@ -255,7 +255,7 @@ def _expand(text: str, homes: list[bytes]) -> list[bytes]:
     return [os.path.realpath(path)] if path.startswith(b"/") else []
 
 
-def _below(folders: Sequence[bytes]) -> Callable[[bytes], bool]:
+def below(folders: Sequence[bytes]) -> Callable[[bytes], bool]:
     """Whether a path is one of these folders or lies below one."""
     whole = frozenset(folders)
     starts = tuple(folder.rstrip(b"/") + b"/" for folder in folders)

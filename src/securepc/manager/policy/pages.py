@@ -46,6 +46,8 @@ class Switch(NamedTuple):
 
 SWITCHES = {
     "files": Switch(("files", "on"), N_("Files and folders")),
+    "opens": Switch(("opens", "on"), N_("Documents that are opened")),
+    "copies": Switch(("copies", "on"), N_("Copies of documents (inferred)")),
     "processes": Switch(("processes", "on"), N_("Applications")),
     "command": Switch(("processes", "command"), N_("Applications: command lines")),
     "hash": Switch(("processes", "hash"), N_("Applications: SHA-256 of programs")),
@@ -119,6 +121,17 @@ def _topics(rules: Rules) -> list[Topic]:
     ]
     if collect.files.exclude:
         files.append(Sentence(N_("Except in: %(folders)s"), {"folders": ", ".join(collect.files.exclude)}))
+    opens = [
+        Sentence(
+            N_("Documents (%(endings)s) that are opened, and by which program; a browser may be uploading."),
+            {"endings": ", ".join(collect.opens.documents)},
+        )
+    ]
+    copies = [
+        Sentence(
+            N_("Inferred where a program opened a document and wrote another file of the same content."), {}
+        )
+    ]
     programs = [Sentence(N_("Programs that start and end, by whom, and how long they ran."), {})]
     if collect.processes.command:
         programs.append(Sentence(N_("With their command lines, which may hold personal data."), {}))
@@ -126,6 +139,8 @@ def _topics(rules: Rules) -> list[Topic]:
         programs.append(Sentence(N_("With the SHA-256 of each program."), {}))
     return [
         Topic(N_("Files and folders"), collect.files.on, files),
+        Topic(N_("Documents that are opened"), collect.opens.on, opens),
+        Topic(N_("Copies of documents (inferred)"), collect.copies.on, copies),
         Topic(N_("Applications"), collect.processes.on, programs),
         Topic(
             N_("Logon and power"),

@@ -35,8 +35,8 @@ WORK: tuple[Kind, ...] = (
     kind("file.modify", "ファイルの更新", "File changed", "path size raw rescan count +by"),
     kind("file.rename", "ファイル名の変更・移動", "File renamed or moved", "from to size raw +by"),
     kind("file.delete", "ファイルの削除", "File deleted", "path raw rescan +by"),
-    kind("file.open", "ファイルを開く", "File opened", "path size raw +by", since=RESERVED, off=True),
-    kind("file.copy", "ファイルのコピー(推定)", "File copied (inferred)", "from to size +by", since=RESERVED),
+    kind("file.open", "ファイルを開く", "File opened", "path size raw browser +by", off=True),
+    kind("file.copy", "ファイルのコピー(推定)", "File copied (inferred)", "from to size +by", off=True),
     kind("file.share", "共有の開始", "Shared", "path shared +by", since=RESERVED),
     kind("file.unshare", "共有の停止", "No longer shared", "path shared +by", since=RESERVED),
     kind(

@@ -27,6 +27,7 @@ def collectors(context: Context) -> list[Collector]:
     """Every collector for Linux, not yet started."""
     from securepc.agent.collect.files import FilesCollector
     from securepc.agent.collect.network import NetworkCollector
+    from securepc.agent.collect.opens import OpensCollector
     from securepc.agent.collect.prints import PrintsCollector
     from securepc.agent.collect.processes import ProcessesCollector
     from securepc.agent.collect.screen import ScreenCollector
@@ -37,6 +38,7 @@ def collectors(context: Context) -> list[Collector]:
     from securepc.agent.platform.linux.cups import CupsSpooler
     from securepc.agent.platform.linux.histories import LinuxHistories
     from securepc.agent.platform.linux.logons import Logons
+    from securepc.agent.platform.linux.openings import FanotifyOpenings
     from securepc.agent.platform.linux.people import homes, name_of
     from securepc.agent.platform.linux.polling import ProcessList
     from securepc.agent.platform.linux.processes import of_this_pc
@@ -55,6 +57,7 @@ def collectors(context: Context) -> list[Collector]:
         context,
         [
             FilesCollector(context, watchers, homes, name_of(os.getuid())),
+            OpensCollector(context, FanotifyOpenings(processes), homes),
             ProcessesCollector(context, observers),
             SessionsCollector(context, Logons()),
             NetworkCollector(context, NetlinkLookout),

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from securepc.agent.platform.linux.libc import checked, libc
 
 CLOSE_WRITE = 0x8
+OPEN = 0x20
 MOVED_FROM = 0x40
 MOVED_TO = 0x80
 CREATE = 0x100
@@ -64,9 +65,9 @@ class Raw(NamedTuple):
 class Fanotify:
     """One fanotify group. `fileno` may be polled; `read` never blocks."""
 
-    def __init__(self, *, renames: bool = True) -> None:
+    def __init__(self, *, renames: bool = True, acts: int = 0) -> None:
         """`renames`: ask for what kernels since 5.17 have, whole renames and the target's own handle;
-        without it a rename is two halves.
+        without it a rename is two halves. `acts`: tell of these instead of all changes.
 
         Raises:
             OSError: EPERM without the right, ENOSYS or EINVAL where the kernel has no such thing.
@@ -82,7 +83,7 @@ class Fanotify:
             descriptor = libc.fanotify_init(flags | _DFID_NAME, os.O_RDONLY)
         self._fd = checked(descriptor, "fanotify_init")
         moves = RENAME if self.renames else MOVED_FROM | MOVED_TO
-        self._mask = CREATE | CLOSE_WRITE | DELETE | moves | ONDIR
+        self._mask = acts or CREATE | CLOSE_WRITE | DELETE | moves | ONDIR
 
     def fileno(self) -> int:
         """The descriptor to poll."""
