@@ -75,6 +75,12 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     on: bool = True
 
 
+class Media(msgspec.Struct, frozen=True, kw_only=True):
+    """Media that are connected and removed; where the Storage Shutter is on, they are told in any case."""
+
+    on: bool = True
+
+
 class Visits(msgspec.Struct, frozen=True, kw_only=True):
     """Web pages that people open; `queries`: with what follows `?` and `#` in their addresses."""
 
@@ -112,6 +118,7 @@ class Collect(msgspec.Struct, frozen=True, kw_only=True):
     processes: Processes = Processes()
     sessions: Sessions = Sessions()
     network: Network = Network()
+    media: Media = Media()
     visits: Visits = Visits()
     prints: Prints = Prints()
     windows: Windows = Windows()

@@ -33,6 +33,7 @@ def unrecorded(rules: Rules) -> list[Sentence]:
         (collect.sessions.on, "session"),
         (collect.network.on, "network"),
         (collect.prints.on, "output"),
+        (collect.media.on or rules.doors.shutter.on, "media"),
         (rules.doors.software.on, "software"),
     ):
         if not on:

@@ -290,6 +290,25 @@ def test_what_an_agent_without_its_memory_left_in_the_system_is_found_once(pc: P
     assert not pc.ports.removed
 
 
+def test_media_come_and_go_also_where_the_shutter_is_off(pc: Pc) -> None:
+    pc.rules = doors.Shutter()
+    pc.look()
+    pc.ports.plug(STICK)
+    pc.again()
+    pc.look()
+    [inserted] = pc.told("media.insert")
+    assert (inserted["name"], inserted["serial"]) == (STICK.name, STICK.serial)
+    assert STICK.id in pc.ports.opened and pc.told("media.denied") == []
+    pc.rules = doors.Shutter(on=True, test_days=0)
+    pc.look()
+    assert len(pc.told("media.insert")) == 1 and len(pc.told("media.denied")) == 1
+    pc.rules = doors.Shutter()
+    pc.look()
+    pc.ports.unplug(STICK)
+    pc.look()
+    assert [one["serial"] for one in pc.told("media.remove")] == [STICK.serial]
+
+
 def test_people_ask_for_what_is_connected(pc: Pc) -> None:
     pc.ports.plug(STICK)
     [shown] = pc.ask("shutter.media")["media"]

@@ -53,6 +53,7 @@ SWITCHES = {
     "hash": Switch(("processes", "hash"), N_("Applications: SHA-256 of programs")),
     "sessions": Switch(("sessions", "on"), N_("Logon and power")),
     "network": Switch(("network", "on"), N_("Networks")),
+    "media": Switch(("media", "on"), N_("External media")),
     "prints": Switch(("prints", "on"), N_("Printing")),
     "windows": Switch(("windows", "on"), N_("Active windows")),
     "titles": Switch(("windows", "titles"), N_("Active windows: their titles")),
@@ -151,6 +152,11 @@ def _topics(rules: Rules) -> list[Topic]:
             N_("Networks"),
             collect.network.on,
             [Sentence(N_("Connections, disconnections, changed addresses and gateways."), {})],
+        ),
+        Topic(
+            N_("External media"),
+            collect.media.on or rules.doors.shutter.on,
+            [Sentence(N_("Media that are connected and removed; what is done on one that was opened."), {})],
         ),
         Topic(
             N_("Printing"),

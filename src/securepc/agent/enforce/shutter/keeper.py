@@ -15,6 +15,7 @@ import msgspec
 
 from securepc.agent.enforce import OFF, Context, DoorState
 from securepc.agent.enforce.shutter.asking import Asking
+from securepc.agent.enforce.shutter.connected import Connected, fields
 from securepc.agent.enforce.shutter.opening import Opener
 from securepc.agent.enforce.shutter.openings import Opening, Openings, of_grant
 from securepc.agent.enforce.shutter.trying import SelfTest
@@ -46,6 +47,7 @@ class Shutter:
         self._watching = Watching(context, self._openings, files)
         self._opener = Opener(context, ports, self._openings, self._watching)
         self._test = SelfTest(context, ports)
+        self._media = Connected(context)
         self._wake: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
         self._connected: list[tuple[Port, Seen]] = []
@@ -68,14 +70,21 @@ class Shutter:
         """Look, close, open, look again."""
         rules = self._context.rules().doors.shutter
         if not rules.on:
-            return self._off()
+            state = self._off()
+            if self._context.rules().collect.media.on:
+                self._media.tell([port for port in self._ports.ports() if not port.system])
+            else:
+                self._media.forget()
+            return state
         self._context.state.put(_ON, b"1")
         closed = frozenset(_KINDS[name] for name in _KINDS if getattr(rules, name))
         self._ports.guard(closed)
         self._opener.end_what_is_over(rules, expired=self._context.expired())
         trouble: list[tuple[str, str]] = self._ports.unguarded(closed)
         found: list[tuple[Port, Seen]] = []
-        for port in self._ports.ports():
+        ports = self._ports.ports()
+        self._media.tell([port for port in ports if not port.system])
+        for port in ports:
             if port.kind not in closed:
                 continue
             if port.system:
@@ -145,33 +154,26 @@ class Shutter:
         return seen
 
     def _tell(self, found: list[tuple[Port, Seen]]) -> None:
-        """What is new, what is gone; once each, over restarts of the agent too."""
+        """What is closed newly; once each, over restarts of the agent too."""
         known = self._known()
-        now: dict[str, dict[str, Any]] = {}
         for port, seen in found:
-            fields = _fields(port)
-            before = known.pop(port.id, None)
-            now[port.id] = fields
-            if before is None:
-                self._context.report("media.insert", fields)
-            if before is None and self._openings.of_port(port.id) is None:
-                data = {**fields, "action": "close", "observed": seen.facts}
+            if port.id not in known and self._openings.of_port(port.id) is None:
+                data = {**fields(port), "action": "close", "observed": seen.facts}
                 self._context.report("media.denied", data, result="blocked" if seen.closed else "failed")
                 if seen.closed:
                     self._notice(port)
-        for fields in known.values():
-            self._context.report("media.remove", fields)
-        if known or now.keys() != self._known().keys():
+        now = sorted(port.id for port, _ in found)
+        if now != sorted(known):
             stored = {"boot": self._context.clock.boot.hex(), "media": now}
             self._context.state.put(_SEEN, msgspec.json.encode(stored))
 
-    def _known(self) -> dict[str, dict[str, Any]]:
+    def _known(self) -> set[str]:
         try:
             value = msgspec.json.decode(self._context.state.get(_SEEN) or b"{}")
-            known = value.get("media", {}) if value.get("boot") == self._context.clock.boot.hex() else {}
-            return dict(known)
+            known = value.get("media", ()) if value.get("boot") == self._context.clock.boot.hex() else ()
+            return set(known)
         except (msgspec.DecodeError, AttributeError, TypeError, ValueError):
-            return {}
+            return set()
 
     def _notice(self, port: Port) -> None:
         self._context.notices.post(
@@ -317,13 +319,3 @@ class Shutter:
         with self._lock:
             ports = [port for port, _ in self._connected if self._openings.of_port(port.id) is None]
             return self._test.run(ports, reason)
-
-
-def _fields(port: Port) -> dict[str, Any]:
-    return {
-        "name": port.name,
-        "class": f"{port.kind} {port.shape}".strip(),
-        "vendor": port.vendor,
-        "product": port.product,
-        "serial": port.serial,
-    }
