@@ -22,6 +22,7 @@ _RECORDED = {
     "sessions": "session",
     "network": "network",
     "visits": "web",
+    "downloads": "web",
     "prints": "output",
     "screen": "output",
 }

@@ -88,6 +88,13 @@ class Visits(msgspec.Struct, frozen=True, kw_only=True):
     queries: bool = False
 
 
+class Downloads(msgspec.Struct, frozen=True, kw_only=True):
+    """Files that browsers downloaded; `queries` as for `Visits`."""
+
+    on: bool = False
+    queries: bool = False
+
+
 class Prints(msgspec.Struct, frozen=True, kw_only=True):
     """Print jobs."""
 
@@ -120,6 +127,7 @@ class Collect(msgspec.Struct, frozen=True, kw_only=True):
     network: Network = Network()
     media: Media = Media()
     visits: Visits = Visits()
+    downloads: Downloads = Downloads()
     prints: Prints = Prints()
     windows: Windows = Windows()
     clipboard: Clipboard = Clipboard()

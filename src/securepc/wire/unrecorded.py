@@ -101,6 +101,13 @@ def unrecorded(rules: Rules) -> list[Sentence]:
             "Uploads as such are not seen; where openings are recorded, that a browser opened a file is.",
         )
     )
+    if collect.downloads.on:
+        sentences.append(
+            Sentence(
+                "ダウンロードは、ブラウザーの履歴に残ったものだけを記録します(プライベートウィンドウなどは記録できません)。",
+                "Downloads are recorded as browsers remember them; those of private windows are not seen.",
+            )
+        )
     if collect.visits.on:
         sentences.append(
             Sentence(
@@ -140,6 +147,7 @@ def unrecorded(rules: Rules) -> list[Sentence]:
             ("file.open", collect.opens.on),
             ("file.copy", collect.copies.on),
             ("web.visit", collect.visits.on),
+            ("web.download", collect.downloads.on),
             ("window.active", collect.windows.on),
             ("clipboard.copy", collect.clipboard.on),
         )

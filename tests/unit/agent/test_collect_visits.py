@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from securepc.agent.collect.visits import (
-    NAME,
     Profile,
     Seen,
     Unreadable,
@@ -18,7 +17,7 @@ from securepc.agent.collect.visits import (
     VisitsCollector,
     recorded,
 )
-from securepc.agent.platform.linux import history
+from securepc.agent.platform.linux import histories, history
 from securepc.agent.platform.linux.histories import LinuxHistories
 from securepc.wire.policy import default_rules
 
@@ -112,9 +111,9 @@ def test_the_past_is_not_read_and_switching_off_forgets(
     gathered.until(lambda g: urls(g) == ["https://kakuu.example/after"])
     on.value = default_rules()
     gathered.until(lambda g: collector.status().state == "off")
-    gathered.until(lambda g: b"kakuu" not in (context.home / NAME).read_bytes())
+    gathered.until(lambda g: b"kakuu" not in (context.home / "visits.json").read_bytes())
     collector.stop()
-    assert (context.home / NAME).read_bytes() == b'{"since":0,"profiles":{}}'
+    assert (context.home / "visits.json").read_bytes() == b'{"since":0,"profiles":{}}'
 
 
 def test_one_history_that_cannot_be_read_is_named_and_the_others_go_on(
@@ -195,11 +194,40 @@ def test_a_busy_history_is_read_with_its_log(tmp_path: Path) -> None:
     db.execute("INSERT INTO moz_historyvisits VALUES (1, 1, ?, 1)", (FUTURE,))
     db.execute("BEGIN EXCLUSIVE")
     found = history.read("firefox", path, 0, FUTURE)
-    assert found == {
-        "visits": [{"id": 1, "at": FUTURE, "url": "https://kakuu.example/", "title": ""}],
-        "more": False,
-    }
+    page = {"id": 1, "at": FUTURE, "url": "https://kakuu.example/", "title": "", "path": "", "size": None}
+    assert found == {"visits": [page], "more": False}
     db.close()
+
+
+def test_downloads_of_firefox_in_the_order_of_their_end(tmp_path: Path) -> None:
+    path = tmp_path / "places.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE moz_places (id INTEGER PRIMARY KEY, url TEXT, title TEXT)")
+        db.execute("CREATE TABLE moz_anno_attributes (id INTEGER PRIMARY KEY, name TEXT)")
+        db.execute("CREATE TABLE moz_annos (id INTEGER PRIMARY KEY, place_id, anno_attribute_id, content)")
+        names = ((1, "downloads/destinationFileURI"), (2, "downloads/metaData"))
+        db.executemany("INSERT INTO moz_anno_attributes VALUES (?, ?)", names)
+        ended = FUTURE // 1_000
+        for number, said in enumerate(
+            (
+                f'{{"state":1,"endTime":{ended + 9},"fileSize":4000}}',
+                f'{{"state":1,"endTime":{ended + 3},"fileSize":"many"}}',
+                f'{{"state":3,"endTime":{ended}}}',
+                "no JSON",
+            )
+        ):
+            db.execute(
+                "INSERT INTO moz_places VALUES (?, ?, '')", (number, f"https://kakuu.example/{number}")
+            )
+            file = f"file:///home/hanako/%E7%B4%84%E6%AC%BE{number}.pdf"
+            db.execute("INSERT INTO moz_annos VALUES (?, ?, 1, ?)", (number * 2 + 1, number, file))
+            db.execute("INSERT INTO moz_annos VALUES (?, ?, 2, ?)", (number * 2 + 2, number, said))
+    db.close()
+    first, last = history.read("firefox-downloads", path, 0, FUTURE)["visits"]
+    assert (first["url"], first["size"]) == ("https://kakuu.example/1", None)
+    assert (last["url"], last["size"]) == ("https://kakuu.example/0", 4_000)
+    assert history.read("firefox-downloads", path, first["id"], first["at"])["visits"] == [last]
+    assert histories._place(last["path"]) == "/home/hanako/約款0.pdf"
 
 
 def test_what_lies_in_a_home_instead_of_a_history_does_no_harm(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""Web pages that people opened, as their browsers remember them. Off unless the policy asks for it.
+"""Web pages that people opened and files they downloaded, as their browsers remember them. Both off unless
+the policy asks for them.
 
 A browser's history is looked at when its file has changed. What was seen last is kept on the disk, so that
 visits made while the agent was away are told, too; after a power loss the last ones may be told twice, never
@@ -9,6 +10,7 @@ remember (private windows, history erased before the next look) is not seen, and
 from __future__ import annotations
 
 import contextlib
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit, urlunsplit
@@ -18,10 +20,9 @@ import msgspec
 from securepc.agent import files
 from securepc.agent.collect import RUNNING, CollectorStatus, Context
 from securepc.agent.collect.looking import BY_POLICY, LookingCollector
-from securepc.wire.policy import read_rules
+from securepc.wire.event import Event
+from securepc.wire.policy import Downloads, Visits, read_rules
 
-NAME = "visits.json"
-"""In the agent's folder: how far each history was read."""
 EVERY = 15.0
 """Seconds between two looks: a browser writes its history some ten seconds late itself."""
 _SCHEMES = frozenset({"http", "https", "ftp", "file"})
@@ -41,12 +42,15 @@ class Profile(NamedTuple):
 
 
 class Visit(msgspec.Struct, frozen=True):
-    """A page that was opened: its number in the history, when (µs since 1970 UTC), and what it was."""
+    """A page that was opened: its number in the history, when (µs since 1970 UTC), and what it was. Of a
+    download that has ended: its address, where it was kept, its bytes (None: unknown)."""
 
     id: int
     at: int
     url: str
     title: str
+    path: str = ""
+    size: int | None = None
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -62,7 +66,7 @@ class Unreadable(Exception):
 
 
 class Histories(Protocol):
-    """A system's way to browsers' histories. Used from one thread."""
+    """A system's way to browsers' histories, of pages or of downloads. Used from one thread."""
 
     def profiles(self) -> Sequence[Profile]:
         """Those that there are. Cheap: no history is opened."""
@@ -80,17 +84,24 @@ class _Read(msgspec.Struct):
     profiles: dict[str, Seen] = {}
 
 
-class VisitsCollector(LookingCollector):
-    """`Collector` of web pages."""
+class _HistoryCollector(LookingCollector):
+    """What both have in common: how far each history was read is kept in the agent's folder."""
 
-    name = "visits"
-    kinds: tuple[str, ...] = ("web.visit",)
+    name: str
 
-    def __init__(self, context: Context, histories: Histories, *, every: float = EVERY) -> None:
-        super().__init__(context, every, "Webの閲覧", "web pages")
+    def __init__(self, context: Context, histories: Histories, every: float, ja: str, en: str) -> None:
+        super().__init__(context, every, ja, en)
         self._histories = histories
-        self._path = context.home / NAME
+        self._path = context.home / f"{self.name}.json"
         self._read = _Read()
+
+    @abstractmethod
+    def switch(self) -> Visits | Downloads:
+        """The policy's part about it."""
+
+    @abstractmethod
+    def event(self, profile: Profile, visit: Visit, url: str, host: str) -> Event:
+        """The event of something in a history; `url` is what is kept of its address."""
 
     def begin(self) -> None:
         """How far histories were read before."""
@@ -98,7 +109,7 @@ class VisitsCollector(LookingCollector):
 
     def look(self) -> CollectorStatus:
         """Running, which history cannot be read, or off by policy."""
-        if not read_rules(self.context.rules()).collect.visits.on:
+        if not self.switch().on:
             if self._read != _Read():  # switched on again, it begins again
                 self._keep(_Read())
             return BY_POLICY
@@ -132,12 +143,9 @@ class VisitsCollector(LookingCollector):
             self._keep(_Read(self._read.since, {**self._read.profiles, profile.key: seen}))
 
     def _tell(self, profile: Profile, visit: Visit) -> None:
-        rules = read_rules(self.context.rules()).collect.visits
-        url, host = recorded(visit.url, queries=rules.queries)
-        if not url:
-            return
-        data = {"url": url, "host": host, "title": visit.title[:_LONGEST], "browser": profile.browser}
-        self.emit(self.context.event("web.visit", {**data, "visited": visit.at}, user=profile.user))
+        url, host = recorded(visit.url, queries=self.switch().queries)
+        if url:
+            self.emit(self.event(profile, visit, url, host))
 
     def _keep(self, read: _Read) -> None:
         self._read = read
@@ -149,6 +157,45 @@ class VisitsCollector(LookingCollector):
             return msgspec.json.decode(self._path.read_bytes()[:_LIMIT], type=_Read)
         except (OSError, msgspec.MsgspecError):
             return _Read()
+
+
+class VisitsCollector(_HistoryCollector):
+    """`Collector` of web pages."""
+
+    name = "visits"
+    kinds: tuple[str, ...] = ("web.visit",)
+
+    def __init__(self, context: Context, histories: Histories, *, every: float = EVERY) -> None:
+        super().__init__(context, histories, every, "Webの閲覧", "web pages")
+
+    def switch(self) -> Visits:
+        """See above."""
+        return read_rules(self.context.rules()).collect.visits
+
+    def event(self, profile: Profile, visit: Visit, url: str, host: str) -> Event:
+        """See above."""
+        data = {"url": url, "host": host, "title": visit.title[:_LONGEST], "browser": profile.browser}
+        return self.context.event("web.visit", {**data, "visited": visit.at}, user=profile.user)
+
+
+class DownloadsCollector(_HistoryCollector):
+    """`Collector` of files that were downloaded, once each has ended."""
+
+    name = "downloads"
+    kinds: tuple[str, ...] = ("web.download",)
+
+    def __init__(self, context: Context, histories: Histories, *, every: float = EVERY) -> None:
+        super().__init__(context, histories, every, "Webからのダウンロード", "downloads")
+
+    def switch(self) -> Downloads:
+        """See above."""
+        return read_rules(self.context.rules()).collect.downloads
+
+    def event(self, profile: Profile, visit: Visit, url: str, host: str) -> Event:
+        """See above."""
+        data = {"url": url, "host": host, "path": visit.path[:_LONGEST], "browser": profile.browser}
+        size = {} if visit.size is None else {"size": visit.size}
+        return self.context.event("web.download", {**data, **size, "visited": visit.at}, user=profile.user)
 
 
 def recorded(url: str, *, queries: bool) -> tuple[str, str]:

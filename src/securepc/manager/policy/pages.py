@@ -58,6 +58,7 @@ SWITCHES = {
     "windows": Switch(("windows", "on"), N_("Active windows")),
     "titles": Switch(("windows", "titles"), N_("Active windows: their titles")),
     "clipboard": Switch(("clipboard", "on"), N_("Clipboard: that something was copied, never what")),
+    "downloads": Switch(("downloads", "on"), N_("Downloads")),
     "visits": Switch(("visits", "on"), N_("Web pages")),
     "queries": Switch(("visits", "queries"), N_("Web pages: what follows ? and # in addresses")),
 }
@@ -175,6 +176,11 @@ def _topics(rules: Rules) -> list[Topic]:
                     {},
                 ),
             ],
+        ),
+        Topic(
+            N_("Downloads"),
+            collect.downloads.on,
+            [Sentence(N_("Files that browsers downloaded: from where, as what file, how large."), {})],
         ),
         Topic(
             N_("Active windows"),

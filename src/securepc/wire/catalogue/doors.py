@@ -82,7 +82,9 @@ DOORS: tuple[Kind, ...] = (
     kind("web.visit", "Webの閲覧", "Web page", "url host title browser visited", off=True),
     kind("web.blocked", "Webの遮断", "Web site blocked", "host rule how port count +by"),
     kind("web.upload", "Webへのアップロード", "Uploaded", "url host path size browser", since=RESERVED),
-    kind("web.download", "Webからのダウンロード", "Downloaded", "url host path size browser", since=RESERVED),
+    kind(
+        "web.download", "Webからのダウンロード", "Downloaded", "url host path size browser visited", off=True
+    ),
     kind("mail.sent", "メール送信", "Mail sent", "recipients subject attachments", "web", since=RESERVED),
     kind("mail.blocked", "メールの遮断", "Mail blocked", "host rule port count +by", "web"),
     # output

@@ -33,7 +33,7 @@ def collectors(context: Context) -> list[Collector]:
     from securepc.agent.collect.screen import ScreenCollector
     from securepc.agent.collect.sessions import SessionsCollector
     from securepc.agent.collect.sifting import sifted
-    from securepc.agent.collect.visits import VisitsCollector
+    from securepc.agent.collect.visits import DownloadsCollector, VisitsCollector
     from securepc.agent.platform.linux.connector import ProcessEvents
     from securepc.agent.platform.linux.cups import CupsSpooler
     from securepc.agent.platform.linux.histories import LinuxHistories
@@ -63,6 +63,7 @@ def collectors(context: Context) -> list[Collector]:
             NetworkCollector(context, NetlinkLookout),
             PrintsCollector(context, CupsSpooler()),
             VisitsCollector(context, LinuxHistories(homes)),
+            DownloadsCollector(context, LinuxHistories(homes, downloads=True)),
             ScreenCollector(context, LinuxScreens(processes)),
         ],
         homes,

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import Meta
@@ -48,6 +49,8 @@ class _Row(msgspec.Struct, frozen=True):
     at: Annotated[int, Meta(ge=-(2**53), lt=2**53)]
     url: Annotated[str, Meta(max_length=8_192)]
     title: Annotated[str, Meta(max_length=8_192)]
+    path: Annotated[str, Meta(max_length=8_192)] = ""
+    size: Annotated[int, Meta(ge=0, lt=2**53)] | None = None
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -57,10 +60,10 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 class LinuxHistories:
-    """`Histories` below some home folders."""
+    """`Histories` below some home folders; of pages, or of downloads."""
 
-    def __init__(self, homes: Callable[[], list[bytes]]) -> None:
-        self._homes = homes
+    def __init__(self, homes: Callable[[], list[bytes]], *, downloads: bool = False) -> None:
+        self._homes, self._suffix = homes, "-downloads" if downloads else ""
 
     def profiles(self) -> Sequence[Profile]:
         """See `Histories`."""
@@ -74,11 +77,18 @@ class LinuxHistories:
     def read(self, profile: Profile, after: Seen) -> tuple[Sequence[Visit], bool]:
         """See `Histories`."""
         kind, _, path = profile.key.partition(":")
-        asked = {"kind": kind, "path": path, "id": after.id, "at": after.at}
+        asked = {"kind": kind + self._suffix, "path": path, "id": after.id, "at": after.at}
         answer = _ask(asked, *_identity(profile.user))
         if answer.error:
             raise Unreadable(answer.error)
-        return [Visit(row.id, row.at, row.url, row.title) for row in answer.visits], answer.more
+        return [
+            Visit(row.id, row.at, row.url, row.title, _place(row.path), row.size) for row in answer.visits
+        ], answer.more
+
+
+def _place(path: str) -> str:
+    """Firefox keeps a file's address."""
+    return unquote(path.removeprefix("file://")) if path.startswith("file://") else path
 
 
 def _files(home: Path) -> Iterator[tuple[str, str, Path]]:

@@ -2,9 +2,13 @@
 
     python -c '… history.main()' <'{"kind", "path", "id", "at"}'  >'{"visits", "more"}' or '{"error"}'
 
+`kind` is `chromium`, `firefox`, or one of these with `-downloads`.
+
 Browsers keep their database locked while they run, so a copy is read: the file and its write-ahead log,
 in memory (/dev/shm), taken again where the browser wrote meanwhile. Chromium has `visits` and `urls` (times
-in µs since 1601), Firefox `moz_historyvisits` and `moz_places` (µs since 1970).
+in µs since 1601), Firefox `moz_historyvisits` and `moz_places` (µs since 1970). Downloads: Chromium's
+`downloads` and `downloads_url_chains`, Firefox's annotations of places. These end in another order than they
+begin in, so the time of their end is their number.
 """
 
 from __future__ import annotations
@@ -32,16 +36,34 @@ _WEBKIT = 11_644_473_600_000_000
 # embedded and framed pages (nsINavHistoryService).
 _TABLES = {
     "chromium": (
-        f"SELECT visits.id, visits.visit_time - {_WEBKIT} AS at, urls.url AS url, urls.title AS title"  # noqa: S608
+        f"SELECT visits.id, visits.visit_time - {_WEBKIT} AS at, urls.url AS url, urls.title AS title,"  # noqa: S608
+        " '' AS path, NULL AS size"
         " FROM visits JOIN urls ON urls.id = visits.url WHERE (visits.transition & 255) NOT IN (3, 4)"
     ),
     "firefox": (
-        "SELECT v.id, v.visit_date AS at, p.url AS url, p.title AS title"
+        "SELECT v.id, v.visit_date AS at, p.url AS url, p.title AS title, '' AS path, NULL AS size"
         " FROM moz_historyvisits v JOIN moz_places p ON p.id = v.place_id WHERE v.visit_type NOT IN (4, 8)"
+    ),
+    # State 1 is "complete" in both (download_database.cc, DownloadHistory.sys.mjs).
+    "chromium-downloads": (
+        f"SELECT end_time - {_WEBKIT} AS id, end_time - {_WEBKIT} AS at, '' AS title, target_path AS path,"  # noqa: S608
+        " received_bytes AS size, (SELECT c.url FROM downloads_url_chains c WHERE c.id = downloads.id"
+        " ORDER BY c.chain_index DESC LIMIT 1) AS url FROM downloads WHERE state = 1 AND end_time > 0"
+    ),
+    "firefox-downloads": (
+        "SELECT json_extract(m.content, '$.endTime') * 1000 + m.id % 1000 AS id,"
+        " json_extract(m.content, '$.endTime') * 1000 + m.id % 1000 AS at, '' AS title, f.content AS path,"
+        " json_extract(m.content, '$.fileSize') AS size, p.url AS url FROM moz_annos m"
+        " JOIN moz_anno_attributes n ON n.id = m.anno_attribute_id AND n.name = 'downloads/metaData'"
+        " JOIN moz_places p ON p.id = m.place_id JOIN moz_annos f ON f.place_id = m.place_id"
+        " JOIN moz_anno_attributes o ON o.id = f.anno_attribute_id"
+        " AND o.name = 'downloads/destinationFileURI'"
+        " WHERE json_valid(m.content) AND json_extract(m.content, '$.state') = 1"
     ),
 }
 _AFTER = (  # numbers of our own, and the tables above, are all that is put in
-    f"SELECT id, at, substr(url, 1, {_TEXT}), substr(coalesce(title, ''), 1, {_TEXT}) FROM ({{}})"  # noqa: S608
+    f"SELECT id, at, substr(url, 1, {_TEXT}), substr(coalesce(title, ''), 1, {_TEXT}),"  # noqa: S608
+    f" substr(coalesce(path, ''), 1, {_TEXT}), size FROM ({{}})"
     f" WHERE CASE WHEN ?1 <= (SELECT max(id) FROM ({{}})) THEN id > ?1 AND at >= ?3 ELSE at > ?2 END"
     f" ORDER BY id LIMIT {_ROWS + 1}"
 )
@@ -77,7 +99,14 @@ def read(kind: str, path: Path, number: int, at: int) -> dict[str, Any]:
             since = at if number == 0 else -(1 << 62)
             rows = db.execute(_AFTER.format(table, table), (number, at, since)).fetchall()
     visits = [
-        {"id": row[0], "at": row[1], "url": str(row[2]), "title": str(row[3])}
+        {
+            "id": row[0],
+            "at": row[1],
+            "url": str(row[2]),
+            "title": str(row[3]),
+            "path": str(row[4]),
+            "size": row[5] if type(row[5]) is int and row[5] >= 0 else None,
+        }
         for row in rows[:_ROWS]
         if type(row[0]) is int and type(row[1]) is int
     ]
