@@ -94,7 +94,7 @@ class Watch:
                     self._followed = window
                 said = {"title": self._title(window), "pid": self._pid(window)}
             except XError:
-                return  # gone again; the next one is told
+                self._followed = None  # gone, and nothing has taken its place yet
         if said != self._said:
             self._said = said
             _say(said)
