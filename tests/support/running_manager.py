@@ -47,12 +47,13 @@ class Running:
         *,
         tls: tuple[Path, Path] | None = None,
         address: str = "",
+        port: int = 0,
     ) -> None:
         self.app = create_app(home)
         self.manager: Manager = self.app.state.manager
         if prepare:
             prepare(self.manager)
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = socket.create_server(("127.0.0.1", port))
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port = listener.getsockname()[1]
         self.address = self.manager.address = address or f"http://127.0.0.1:{self.port}"

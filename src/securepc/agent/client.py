@@ -13,7 +13,7 @@ import socket
 import ssl
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -27,6 +27,28 @@ _CHUNK = 64 * 1024
 _MAX_RETRY_AFTER = 300.0
 
 
+class _Place(NamedTuple):
+    """An address, taken apart."""
+
+    address: str
+    host: str
+    port: int | None
+    prefix: str
+    tls: ssl.SSLContext | None
+
+
+def _place(address: str, ca_file: Path | None) -> _Place:
+    parts = urlsplit(address)
+    try:
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port = "", None
+    if parts.scheme not in ("http", "https") or not host:
+        raise Trouble("address", f"アドレスが正しくありません: {address}", f"not an address: {address}")
+    tls = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None
+    return _Place(address, host, port, parts.path.rstrip("/") + API, tls)
+
+
 class Client:
     """A keep-alive connection to one manager. For one thread at a time."""
 
@@ -36,24 +58,30 @@ class Client:
         Raises:
             Trouble: not an address.
         """
-        parts = urlsplit(address)
-        self.address = address
         self.timeout = timeout
-        try:
-            self._host, self._port = parts.hostname or "", parts.port
-        except ValueError:
-            self._host = ""
-        if parts.scheme not in ("http", "https") or not self._host:
-            raise Trouble("address", f"アドレスが正しくありません: {address}", f"not an address: {address}")
-        self._prefix = parts.path.rstrip("/") + API
-        self._tls = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None
+        self._place = _place(address, ca_file)
+        self._connected = self._place
         self._connection: http.client.HTTPConnection | None = None
         self._used = False
         self._aborted = False
 
+    @property
+    def address(self) -> str:
+        """The manager's address."""
+        return self._place.address
+
+    def go(self, address: str, ca_file: Path | None = None) -> None:
+        """From the next request on, ask at another address. Any thread may say so.
+
+        Raises:
+            Trouble: not an address.
+        """
+        if address != self._place.address:
+            self._place = _place(address, ca_file)
+
     def target(self, call: str) -> str:
         """The path and query of a call of the agent's API; what a device signs."""
-        return f"{self._prefix}/{call}"
+        return f"{self._place.prefix}/{call}"
 
     def request(
         self, method: str, target: str, body: bytes, headers: dict[str, str], *, wait: float = 0.0
@@ -137,14 +165,17 @@ class Client:
     def _connect(self) -> http.client.HTTPConnection:
         if self._aborted:
             raise ConnectionAbortedError("stopping")
+        if self._connected is not self._place:
+            self.close()
         if self._connection is None:
             self._used = False
-            if self._tls is not None:
+            place = self._connected = self._place
+            if place.tls is not None:
                 self._connection = http.client.HTTPSConnection(
-                    self._host, self._port, timeout=self.timeout, context=self._tls
+                    place.host, place.port, timeout=self.timeout, context=place.tls
                 )
             else:
-                self._connection = http.client.HTTPConnection(self._host, self._port, timeout=self.timeout)
+                self._connection = http.client.HTTPConnection(place.host, place.port, timeout=self.timeout)
         return self._connection
 
     def _read(self, answer: http.client.HTTPResponse) -> bytes:

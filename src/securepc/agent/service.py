@@ -120,7 +120,7 @@ class Agent:
             Client(config.address, ca_file=config.ca_file, timeout=self._intervals.timeout) for _ in range(5)
         ]
         to_upload, to_announce, self._to_listen, to_ask, to_follow = self._clients
-        self._trust = Trust(self.folder, config, to_follow, recorder.report)
+        self._trust = Trust(self.folder, config, to_follow, recorder.report, self._go)
         self.uploader = Uploader(
             config,
             journal.queue,
@@ -235,10 +235,15 @@ class Agent:
 
     def _trouble(self, trouble: Trouble) -> None:
         """Shown, unless it was only that the manager has other keys by now."""
-        if trouble.code == "impostor" and self._trust.follow():
+        if trouble.code in ("impostor", "moving") and self._trust.follow():
             trouble.retry_after = 0.0
             return
         self._reporter.trouble(trouble)
+
+    def _go(self) -> None:
+        """The agency has moved to another manager."""
+        for client in self._clients:
+            client.go(self.config.address, self.config.ca_file)
 
     def _all_sent(self) -> bool:
         return not self.journal.queue.after(self.uploader.acknowledged, 1)

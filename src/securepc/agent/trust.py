@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from securepc.agent import config as configs
-from securepc.agent.client import Client
+from securepc.agent.client import Client, is_private
 from securepc.agent.config import Config
 from securepc.agent.session import read_object
 from securepc.agent.trouble import Trouble, garbled
@@ -35,11 +35,14 @@ class Trust:
         config: Config,
         client: Client,
         report: Callable[[str, dict[str, Any]], None],
+        go: Callable[[], None] = lambda: None,
     ) -> None:
+        """`go` is called once the manager's address in `config` is another one."""
         self._folder = folder
         self._config = config
         self._client = client
         self._report = report
+        self._go = go
         self._lock = threading.Lock()
         self._seen = 0
 
@@ -79,22 +82,50 @@ class Trust:
         try:
             if not isinstance(frame, str):
                 raise Malformed("it is not a frame")
-            said = notices.parse(documents.b64decode(frame))
-            log_key = parse_key(said.log_key)
-        except (Malformed, NoteError):
+            following = follow(config, documents.b64decode(frame))
+        except Malformed:
             return False
-        if said.by != config.identity or said.log != config.log or said.number <= config.number:
-            return False  # of before this PC was enrolled, or nobody's that this PC knows
-        # A log that was restored has another name than before: what it may be, its receipts must prove.
-        if log_key.name != config.log_key.name and not is_tree_of(log_key.name, config.log):
+        if following is None:
             return False
-        following = _after(config, said, log_key)
         configs.write(self._folder, following)
-        data = {"number": said.number, "changed": _names(config, following)}
+        data = {"number": following.number, "changed": _names(config, following)}
+        went = following.address != config.address
         for name in Config.__slots__:
             setattr(config, name, getattr(following, name))
+        if went:
+            self._go()
         self._report("agent.keys", data)
         return True
+
+
+def follow(config: Config, frame: bytes) -> Config | None:
+    """Whom this PC believes once it has taken a notice; None where it is not for this PC.
+
+    Raises:
+        Malformed: it is not a notice.
+    """
+    said = notices.parse(frame)
+    try:
+        log_key = parse_key(said.log_key)
+    except NoteError as error:
+        raise Malformed(str(error)) from None
+    if said.by != config.identity or said.log != config.log or said.number <= config.number:
+        return None  # of before this PC was enrolled, or nobody's that this PC knows
+    # A log that was restored has another name than before: what it may be, its receipts must prove.
+    if log_key.name != config.log_key.name and not is_tree_of(log_key.name, config.log):
+        return None
+    if said.address and not _may_go(config.address, said.address):
+        return None
+    return _after(config, said, log_key)
+
+
+def _may_go(here: str, there: str) -> bool:
+    """Whether nobody reads on the way to another manager who could not on the way to this one."""
+    try:
+        Client(there)
+    except Trouble:
+        return False
+    return is_private(there) or not is_private(here)
 
 
 def _after(config: Config, said: Notice, log_key: VerifierKey) -> Config:
@@ -106,6 +137,7 @@ def _after(config: Config, said: Notice, log_key: VerifierKey) -> Config:
     return replace(
         config,
         number=said.number,
+        address=said.address or config.address,
         identity=said.identity,
         log_key=log_key,
         commands=said.commands,
@@ -115,5 +147,5 @@ def _after(config: Config, said: Notice, log_key: VerifierKey) -> Config:
 
 
 def _names(before: Config, after: Config) -> list[str]:
-    names = ("identity", "log_key", "commands")
+    names = ("address", "identity", "log_key", "commands")
     return [name for name in names if getattr(before, name) != getattr(after, name)]

@@ -21,6 +21,7 @@ from securepc.cli._errors import UserError
 COMMANDS = {
     "demo": ("このPCで一式を試します", "Try everything on this PC"),
     "manager": ("マネージャー(サーバー)", "The manager (server)"),
+    "agency": ("会社を別のマネージャーへ移します", "Move an agency to another manager"),
     "agent": ("エージェント(PC)", "The agent (on a PC)"),
     "pc": ("このPCの状態・お知らせ・申請(利用者向け)", "This PC, for whoever uses it"),
     "tray": ("トレイ(PC利用者の画面)", "The tray, in the user's session"),

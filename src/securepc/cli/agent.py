@@ -25,6 +25,7 @@ from securepc.agent.ready import notify
 from securepc.agent.service import Agent
 from securepc.agent.status import AlreadyRunning
 from securepc.agent.trouble import Trouble
+from securepc.cli._agent_follow import follow
 from securepc.cli._agent_ghost import ghost
 from securepc.cli._agent_remove import remove
 from securepc.cli._errors import UserError, say
@@ -47,6 +48,7 @@ def command() -> None:
 command.add_command(remove)
 command.add_command(release)
 command.add_command(ghost)
+command.add_command(follow)
 
 
 @command.command()

@@ -18,6 +18,7 @@ import click
 from securepc.cli import _migrate
 from securepc.cli._errors import EXIT_VERDICT, UserError, say
 from securepc.cli._home import home_option
+from securepc.cli._progress import progress
 from securepc.ledger import fsck as audit
 from securepc.ledger import genesis
 from securepc.ledger.fsck.sentences import UNCHECKED
@@ -32,9 +33,6 @@ from securepc.verify.workers import cores
 from securepc.wire.signed import block, documents
 from securepc.wire.signed import leaf as leaves
 from securepc.wire.signed.canonical import Malformed
-
-QUIET_SECONDS = 2.0
-"""An audit that is done by then shows no progress bar."""
 
 
 @click.group()
@@ -114,9 +112,9 @@ def fsck(home: Path, keys: bool, as_json: bool) -> int:
     trusted, log_keys = _trusted(home)
     store = _keys(home) if keys else None
     started = time.monotonic()
-    with _progress(not as_json) as progress:
+    with progress(say("ブロック", "blocks"), wanted=not as_json) as shown:
         report = audit.check(
-            path, trusted=trusted, log_keys=log_keys, keys=store, progress=progress, workers=cores()
+            path, trusted=trusted, log_keys=log_keys, keys=store, progress=shown, workers=cores()
         )
     if store is not None:
         store.close()
@@ -260,31 +258,3 @@ def _keys(home: Path) -> KeyStore | None:
     except KekError as error:
         click.echo(say(f"鍵ストアを開けません: {error}", f"the key store does not open: {error}"), err=True)
         return None
-
-
-@contextmanager
-def _progress(wanted: bool) -> Iterator[Any]:
-    """A bar on stderr, once it is clear that there is something to wait for."""
-    if not wanted or not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=Console(stderr=True), transient=True)
-    started, shown = time.monotonic(), False
-    task = bar.add_task(say("ブロック", "blocks"), total=None)
-
-    def advance(done: int, total: int) -> None:
-        nonlocal shown
-        if not shown and time.monotonic() - started > QUIET_SECONDS:
-            bar.start()
-            shown = True
-        bar.update(task, completed=done, total=total)
-
-    try:
-        yield advance
-    finally:
-        if shown:
-            bar.stop()

@@ -27,6 +27,7 @@ from securepc.manager.core import Manager
 CONTEXTS = (
     "restored",
     "alerts",
+    "moves",
     "devices",
     "policy",
     "ingest",
@@ -96,6 +97,11 @@ def create_app(home: Path) -> FastAPI:
     for module in (*_modules("api"), *_modules("pages")):
         app.include_router(module.router)
     return app
+
+
+def load_tables() -> None:
+    """Make every context's tables known to `database.Base`, where no manager is assembled."""
+    _modules("model")
 
 
 def _modules(name: str) -> list[Any]:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from securepc.manager.keyring.service import Keyring
     from securepc.manager.lost.service import Lost
     from securepc.manager.mail.service import Mail
+    from securepc.manager.moves.service import Moves
     from securepc.manager.networks.service import Networks
     from securepc.manager.policy.service import Policies
     from securepc.manager.restored.service import Restored
@@ -89,6 +90,7 @@ class Manager:
     ingest: Ingest
     keyring: Keyring
     mail: Mail
+    moves: Moves
     networks: Networks
     lost: Lost
     opener: Opener

@@ -123,7 +123,8 @@ def publish_trust(manager: Manager) -> None:
     trust = manager.home.trust
     write_private(trust / "genesis.json", manager.log.genesis().encode(), 0o644)
     lines = []
-    for log in manager.devices.agencies():
+    here = set(manager.log.logs())  # without an agency whose import was interrupted
+    for log in filter(here.__contains__, manager.devices.agencies(also_away=True)):
         coming = manager.keys.verifier_key(log, manager.log.origins(log)[-1])
         before = [key for key in manager.log.keys(log) if key.public != coming.public]
         lines += [f"log {key}\n" for key in [coming, *before]]

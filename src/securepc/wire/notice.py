@@ -9,7 +9,7 @@ from securepc.wire import keys
 from securepc.wire.signed import documents, leaf
 from securepc.wire.signed.documents import b64decode, b64encode
 
-KIND = "keys"
+KIND, MOVED = "keys", "moved"
 MOST = 200
 """Notices in one answer."""
 
@@ -24,6 +24,7 @@ class Notice(NamedTuple):
     identity: bytes
     log_key: str  # C2SP verifier key
     commands: bytes
+    address: str = ""  # of another manager, where the agency went
 
 
 def frame(said: Notice, sign: Callable[[bytes], bytes]) -> bytes:
@@ -41,7 +42,9 @@ def frame(said: Notice, sign: Callable[[bytes], bytes]) -> bytes:
         "log_key": said.log_key,
         "commands": b64encode(said.commands),
     }
-    return leaf.frame(KIND, documents.encode(KIND, value), sign)
+    if not said.address:
+        return leaf.frame(KIND, documents.encode(KIND, value), sign)
+    return leaf.frame(MOVED, documents.encode(MOVED, {**value, "address": said.address}), sign)
 
 
 def parse(data: bytes) -> Notice:
@@ -50,9 +53,11 @@ def parse(data: bytes) -> Notice:
     Raises:
         Malformed: not one, or another key signed it.
     """
-    value = documents.decode(KIND, leaf.split(data).body)
+    parts = leaf.split(data)
+    kind = MOVED if parts.kind == MOVED else KIND
+    value = documents.decode(kind, parts.body)
     by = b64decode(value["by"], 32)
-    leaf.body_of(data, KIND, by, keys.verify)
+    leaf.body_of(data, kind, by, keys.verify)
     log = bytes.fromhex(value["log"])
     return Notice(
         log,
@@ -62,4 +67,5 @@ def parse(data: bytes) -> Notice:
         b64decode(value["identity"], 32),
         value["log_key"],
         b64decode(value["commands"], 32),
+        value.get("address", ""),
     )

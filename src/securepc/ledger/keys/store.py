@@ -19,6 +19,7 @@ from securepc.ledger.keys.batches import TABLES as BATCH_TABLES
 from securepc.ledger.keys.batches import BatchKeys
 from securepc.ledger.keys.kek import Ask, KekError
 from securepc.ledger.keys.masters import Masters
+from securepc.ledger.keys.moved import MovedKeys
 from securepc.ledger.keys.owner import OwnerKeys, recover
 from securepc.ledger.keys.staged import StagedKeys
 from securepc.ledger.note import VerifierKey
@@ -119,7 +120,7 @@ def recover_keys(
     return open_keys(path, environ=environ, ask=ask)
 
 
-class KeyStore(BatchKeys, OwnerKeys, StagedKeys):
+class KeyStore(BatchKeys, OwnerKeys, StagedKeys, MovedKeys):
     """All keys of a manager, by log handle. Thread-safe. A `Signers` for the sequencer."""
 
     def __init__(self, db: sqlite3.Connection, masters: Masters, folder: Path) -> None:
@@ -174,11 +175,18 @@ class KeyStore(BatchKeys, OwnerKeys, StagedKeys):
 
     def backup_key(self) -> bytes:
         """The key that backups are encrypted with, 32 bytes; made when first asked for."""
-        made = self.wrap(secrets.token_bytes(32), BACKUP.encode())
+        return self._secret(BACKUP)
+
+    def _secret(self, name: str) -> bytes:
+        made = self.wrap(secrets.token_bytes(32), name.encode())
         with self._write() as db:
             sql = "INSERT OR IGNORE INTO secrets (name, generation, wrapped) VALUES (?, 1, ?)"
-            db.execute(sql, (BACKUP, made))
-        return self._key(BACKUP, bytes)
+            db.execute(sql, (name, made))
+        return self._key(name, bytes)
+
+    def _forget_periods(self, log: bytes) -> None:
+        for known in [key for key in self._periods if key[0] == log]:
+            del self._periods[known]
 
     def verifier_key(self, log: bytes, origin: str = "") -> VerifierKey:
         """The C2SP verifier key of a log's checkpoints, under the origin that they have, where it is not the

@@ -99,12 +99,26 @@ def signed_in(request: Request, manager: Here) -> Caller | None:
 MaybeSignedIn = Annotated[Caller | None, Depends(signed_in)]
 
 
-def current_account(request: Request, caller: MaybeSignedIn, sent: SentCsrf) -> Caller:
+def current_account(request: Request, manager: Here, caller: MaybeSignedIn, sent: SentCsrf) -> Caller:
     """The signed-in person, whatever the role.
 
     Raises:
         SignInNeeded: nobody is.
         Untrusted: an unsafe method without the session's CSRF token, or sent by another site.
+        Forbidden: the agency has moved to another manager.
+    """
+    caller = own_session(request, caller, sent)
+    gone = manager.moves.of(caller.log)
+    if gone is not None:
+        raise Forbidden(N_("This agency has left for %(address)s. Sign in there."), address=gone.address)
+    return caller
+
+
+def own_session(request: Request, caller: Caller | None, sent: str) -> Caller:
+    """The signed-in person, wherever their agency is.
+
+    Raises:
+        SignInNeeded, Untrusted: as `current_account`.
     """
     if caller is None:
         raise SignInNeeded
@@ -132,13 +146,14 @@ def require_api(request: Request, manager: Here, caller: MaybeSignedIn, sent: Se
     """A program with a bearer token, or a signed-in person; any role.
 
     Raises:
-        ApiError: 401 `sign-in`, 403 `csrf`; for the local token 400 `agency`.
+        ApiError: 401 `sign-in`, 403 `csrf`, 409 `moved`; for the local token 400 `agency`.
     """
     header = request.headers.get("Authorization")
     if header is not None:
         bearer = _bearer(request, manager, header)
         if bearer is None:
             raise _not_known()
+        _at_home(manager, bearer)
         return bearer
     if caller is None:
         raise _not_known()
@@ -149,6 +164,7 @@ def require_api(request: Request, manager: Here, caller: MaybeSignedIn, sent: Se
             "この要求には CSRF トークンが必要です。",
             "This request needs the session's CSRF token.",
         )
+    _at_home(manager, caller)
     return caller
 
 
@@ -197,6 +213,18 @@ def _agency_of_local(request: Request, manager: Manager) -> bytes:
         f"Name the agency in the header {AGENCY_HEADER}.",
         agencies=[log.hex() for log in logs],
     )
+
+
+def _at_home(manager: Manager, caller: Caller) -> None:
+    gone = manager.moves.of(caller.log)
+    if gone is not None:
+        raise ApiError(
+            409,
+            "moved",
+            f"この代理店は {gone.address} へ移りました。",
+            f"This agency has left for {gone.address}.",
+            address=gone.address,
+        )
 
 
 def _not_known() -> ApiError:

@@ -87,7 +87,8 @@ class AuditWorker:
     def _logs(self) -> list[bytes]:
         with self._manager.database.read() as session:
             logs = session.scalars(select(AuditChain.log)).all()
-        return [log for log in logs if log not in self._manager.waiting]
+        still = self._manager.waiting
+        return [log for log in logs if log not in still and not self._manager.moves.away(log)]
 
     def _seal(self, log: bytes, *, at_once: bool) -> bool:
         """Make the next batch of what is waiting, if it is time; whether one was made."""

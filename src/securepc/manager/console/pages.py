@@ -14,6 +14,7 @@ from securepc.manager.accounts.auth import (
     SentCsrf,
     Untrusted,
     current_account,
+    own_session,
 )
 from securepc.manager.accounts.service import Accounts
 from securepc.manager.console import home, i18n, view
@@ -32,7 +33,7 @@ def own_form(request: Request, caller: MaybeSignedIn, sent: SentCsrf) -> None:
         Untrusted: it came from elsewhere.
     """
     if caller is not None:
-        current_account(request, caller, sent)
+        own_session(request, caller, sent)
         return
     form = request.cookies.get(view.FORM_COOKIE, "")
     other_site = request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none")

@@ -68,6 +68,8 @@ class Enrolments:
             _judge(tokens.find(session, asked.secret), asked)
         with self._manager.database.write() as session:
             row = self._note(session, asked)
+            if self._manager.moves.away(row.log):
+                raise refuse("moving", retry_after=60)
         self._manager.devices.forget(asked.device)
         return row, self._order(row) if row.state == "enrolling" else None
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from securepc.manager.database import Database
 from securepc.manager.devices.model import Agency, Device
+from securepc.manager.moves.model import Move
 
 
 class Known(NamedTuple):
@@ -58,10 +59,14 @@ class Registry:
             self._generation += 1
             self._known.pop(device, None)
 
-    def agencies(self) -> list[bytes]:
-        """The handles of all agencies' logs."""
+    def agencies(self, *, also_away: bool = False) -> list[bytes]:
+        """The handles of all agencies' logs; `also_away`: of those too that stand still here, as they
+        move."""
+        query = select(Agency.log).order_by(Agency.created_at)
+        if not also_away:
+            query = query.where(Agency.log.not_in(select(Move.log)))
         with self._database.read() as session:
-            return list(session.scalars(select(Agency.log).order_by(Agency.created_at)))
+            return list(session.scalars(query))
 
 
 def of_agency(session: Session, log: bytes, device: bytes) -> Device | None:

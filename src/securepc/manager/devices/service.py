@@ -117,7 +117,7 @@ class Devices(Registry):
         with self._manager.database.read() as session:
             rows = list(session.scalars(select(Device).where(Device.state == "revoking")))
         for row in rows:
-            if row.log not in self._manager.waiting:
+            if row.log not in self._manager.waiting and not self._manager.moves.away(row.log):
                 self._carry_out(row)
 
     def _carry_out(self, row: Device) -> None:

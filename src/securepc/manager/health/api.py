@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -17,7 +17,13 @@ router = APIRouter(include_in_schema=False)
 def healthz(manager: Annotated[Manager, Depends(manager_of)]) -> JSONResponse:
     """200 when all is well; 503 with what is wrong when devices can't be served."""
     problems = manager.health.problems()
-    body = {"status": "failing" if problems else "ok", "problems": problems, "version": __version__}
+    body: dict[str, Any] = {
+        "status": "failing" if problems else "ok",
+        "problems": problems,
+        "version": __version__,
+    }
+    if away := len(manager.moves.all()):
+        body["agencies_away"] = away
     return JSONResponse(body, 503 if "disk-full" in problems else 200)
 
 

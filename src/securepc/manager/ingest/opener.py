@@ -115,6 +115,8 @@ class Opener:
         """One piece of every log for the judge and for every follower; whether there was any."""
         moved = False
         for log in self._manager.log.logs():
+            if self._manager.moves.away(log):
+                continue
             position, size = self._judge.position(log), self._manager.log.size(log)
             if position < size and not self._verdicts.full(log):
                 stored = list(self._manager.log.leaves(log, position, min(position + PIECE, size)))

@@ -128,6 +128,12 @@ TEXTS = {
         "マネージャーのディスクに空きがないため、受け取れません。PC側で保管されています。",
         "The manager's disk is full, so nothing is taken. The device keeps it.",
     ),
+    "moving": _Text(
+        503,
+        "",
+        "この会社は別のマネージャーへの移転中または移転済みです。PC側で保管されています。",
+        "The agency moves, or has moved, to another manager. The device keeps it.",
+    ),
     "ghost-off": _Text(403, "", "ゴーストドライブは使われていません。", "The Ghost Drive is not in use."),
     "ghost-forbidden": _Text(
         403,

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from securepc.manager.core import Manager
 
 WAIT_SECONDS = 25.0
+MOVING_RETRY = 10
+"""Seconds after which a PC asks again whether its agency is elsewhere by now."""
 MAX_STATUS = 8 * 1024
 """Bytes of JSON that a heartbeat's status may have."""
 
@@ -46,13 +48,15 @@ class Ingest:
         """An enrolled device.
 
         Raises:
-            ApiError: unknown-device, revoked.
+            ApiError: unknown-device, revoked, moving.
         """
         known = self._manager.devices.find(device)
         if known is None or known.state not in ("enrolled", "revoking", "revoked"):
             raise refuse("unknown-device")
         if known.state != "enrolled":
             raise refuse("revoked")
+        if self._manager.moves.away(known.log):
+            raise refuse("moving", retry_after=MOVING_RETRY)
         return Sender(known.log, device, known.key)
 
     def session(self, device: bytes) -> bytes:

@@ -53,7 +53,9 @@ class Keyring:
                 .order_by(KeyNotice.number)
                 .limit(notice.MOST)
             )
-            return list(session.scalars(query))
+            found = list(session.scalars(query))
+        gone = self._manager.moves.notice(log)
+        return [*found, gone.notice] if gone is not None and gone.number > after else found
 
     def rotate(self, name: str, log: bytes, *, actor: str) -> None:
         """Change a key, in a manager that was not started; whoever starts it next has the new one.
@@ -104,7 +106,7 @@ class Keyring:
         said, identity = self._coming(log), self._manager.keys.identity
         with self._manager.database.write() as session:
             last = _last(session, log)
-            if last is not None and last._replace(at=0, number=0, by=b"") == said:
+            if last is not None and last._replace(at=0, number=0, by=b"", address="") == said:
                 return
             number = last.number + 1 if last else 1
             signed = said._replace(at=clock.now(), number=number, by=identity.public)

@@ -88,6 +88,8 @@ class Retention:
         with self._rounds:
             self._carrier = Carrier(self._manager, self.redactions)
             for log in self._manager.log.logs():
+                if self._manager.moves.away(log):
+                    continue
                 self._carrier.carry_out(log)
 
     # -- contract

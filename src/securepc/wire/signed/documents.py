@@ -208,6 +208,19 @@ KINDS: dict[str, dict[str, Check]] = {
         "log_key": text(300),
         "commands": KEY,
     },
+    # the same, and where that manager is from now on
+    "moved": {
+        **_IN_LOG,
+        "number": integer,
+        "by": KEY,
+        "identity": KEY,
+        "log_key": text(300),
+        "commands": KEY,
+        "address": text(300),
+    },
+    # between managers: whom an agency may be sealed to, and that it has arrived; signed by `identity`
+    "manager-card": {"at": time, "identity": KEY, "box": KEY, "chain": HASH, "address": text(300)},
+    "arrived": {**_IN_LOG, "size": integer, "identity": KEY},
     "watermark": {"log": handle, "size": integer, "at": time},
     "heartbeat": {
         "log": handle,

@@ -1,0 +1,1 @@
+"""Agencies that move to another manager, and come from one."""
