@@ -158,6 +158,11 @@ def test_there_and_back(move: Move) -> None:
 
 def test_a_log_that_left_is_closed(move: Move) -> None:
     agency, device = move.agency, move.device
+    own = move.one.store.genesis.beginning
+    again = moving.leaving(agency.log, own, START, agency.keys.registrar.sign)
+    assert refused(move.one, agency.tx(again)) == "move", "to where it is"
+    forged = moving.leaving(agency.log, bytes(32), START, device.key.sign)
+    assert refused(move.one, agency.tx(forged)) == "signature"
     move.leave(move.one, move.two)
     record = move.one.store.state.log(agency.log)
     assert record is not None
@@ -166,11 +171,10 @@ def test_a_log_that_left_is_closed(move: Move) -> None:
     assert refused(move.one, agency.tx(agency.document("contract", start="2026-11-01", end=None))) == "moved"
     sent = agency.tx(*(blocks.Item(b.leaf, b.ciphertext) for b in device.sealed))
     assert refused(move.one, sent) == "moved", "what is there already, too: the new chain answers"
-    own = move.one.store.genesis.beginning
-    again = moving.leaving(agency.log, own, START, agency.keys.registrar.sign)
-    assert refused(move.one, agency.tx(again)) == "move"
-    forged = moving.leaving(agency.log, own, START, device.key.sign)
-    assert refused(move.one, agency.tx(forged)) == "signature"
+    elsewhere = moving.leaving(agency.log, bytes(32), START, agency.keys.registrar.sign)
+    took(move.one, agency.tx(elsewhere))
+    with pytest.raises(Refused, match="did not leave for this chain"):
+        move.adopt(move.two, *move.bundle(move.one, move.two))
 
 
 def test_only_the_chain_that_it_left_for_may_adopt_it(move: Move) -> None:
