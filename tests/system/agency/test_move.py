@@ -267,4 +267,4 @@ def test_an_import_that_is_killed_is_run_again(office: Office, place: str) -> No
     with Running(office.two) as second:
         assert log in second.manager.devices.agencies()
         assert second.manager.log.size(log) >= size + 2
-        wait_for(lambda: len(found(second, log)) == 3)
+        wait_for(lambda: len(found(second, log)) == 3, 60)
