@@ -89,6 +89,10 @@ def export(manager: Manager, log: bytes, card: Card, path: Path, progress: Progr
         )
     if card.chain == manager.log.genesis().beginning:
         raise CannotMove("移転先がこのマネージャー自身です。", "that is the card of this very manager.")
+    if log in manager.waiting:
+        raise CannotMove(
+            "復元の途中の会社は移せません。", "an agency whose restore is not finished cannot move."
+        )
     row = _stand_still(manager, log, card)
     _close(manager, log, card)
     _write(manager, row, card, path, progress)

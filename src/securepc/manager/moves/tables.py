@@ -73,6 +73,8 @@ STAYING = {
     "mail_alerts": "of the whole manager",
     "mail_outbox": "letters that are on their way leave from here",
     "moves": "of this manager",
+    "restored_logs": "of this manager's restore",
+    "restored_shown": "of this manager's restore",
     "sessions": "people sign in again",
     "sign_in_attempts": "of this manager",
     "sign_in_links": "people sign in again",
