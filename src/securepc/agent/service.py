@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from securepc import __version__
 from securepc.agent import config as configs
-from securepc.agent import enrol, herald, platform, status
+from securepc.agent import enrol, herald, platform, renewal, status
 from securepc.agent.backoff import Backoff
 from securepc.agent.client import Client
 from securepc.agent.clockwatch import ClockWatch
@@ -27,10 +27,11 @@ from securepc.agent.collectors import Collectors
 from securepc.agent.enforce import Enforcer
 from securepc.agent.guard import Guard, MakeEnforcers
 from securepc.agent.herald import Herald
-from securepc.agent.journal import Identity, Journal, Limits
+from securepc.agent.journal import Journal, Limits
 from securepc.agent.platform.base import Clock
 from securepc.agent.policy import PolicyHolder
 from securepc.agent.recorder import Recorder
+from securepc.agent.renewal import Renewal
 from securepc.agent.report import Reporter
 from securepc.agent.session import Session
 from securepc.agent.state import State
@@ -107,7 +108,7 @@ class Agent:
         recorder.policy = lambda: policy.name
         journal = self.journal = recorder.journal = Journal(
             self.folder,
-            Identity(config.log, config.device, key, config.intake),
+            renewal.identity(self.folder, config, key),
             clock,
             note_to_entry=recorder.entry,
             changed=self._changed,
@@ -120,7 +121,10 @@ class Agent:
             Client(config.address, ca_file=config.ca_file, timeout=self._intervals.timeout) for _ in range(5)
         ]
         to_upload, to_announce, self._to_listen, to_ask, to_follow = self._clients
-        self._trust = Trust(self.folder, config, to_follow, recorder.report, self._go)
+        self._trust = Trust(self.folder, config, to_follow, recorder.report, self._go, journal)
+        renewing = self.renewal = Renewal(
+            self.folder, config, key, journal, session, to_upload, state, recorder.report, self._changed
+        )
         self.uploader = Uploader(
             config,
             journal.queue,
@@ -131,6 +135,7 @@ class Agent:
             report=recorder.report,
             heard=lambda: self._reporter.contact(),
             follow=self._trust.follow,
+            renewing=renewing.look,
         )
         self._herald = Herald(config, journal, state, session, to_announce, clock)
         asking = threading.Lock()
@@ -158,6 +163,7 @@ class Agent:
             config, journal, self.uploader, policy, self._collectors, self.guard.doors, clock
         )
         self._watch = ClockWatch(clock)
+        renewing.serve(self.guard.orders, self.guard.local)
 
     def start(self) -> None:
         """Recover the journal, record the start, begin to collect and to send; returns when it collects.

@@ -103,6 +103,10 @@ class Session:
                     self._forget(nonce)
         raise AssertionError
 
+    def key_changed(self, key: keys.SigningKey) -> None:
+        """The manager knows this device by another key now."""
+        self._key = key
+
     def manager_time(self) -> int | None:
         """The manager's clock now (microseconds UTC), by its last signed word and this PC's boot clock."""
         with self._lock:

@@ -16,6 +16,7 @@ from typing import Any
 from securepc.agent import config as configs
 from securepc.agent.client import Client, is_private
 from securepc.agent.config import Config
+from securepc.agent.journal import Journal
 from securepc.agent.session import read_object
 from securepc.agent.trouble import Trouble, garbled
 from securepc.ledger.checkpoint import is_tree_of
@@ -36,8 +37,11 @@ class Trust:
         client: Client,
         report: Callable[[str, dict[str, Any]], None],
         go: Callable[[], None] = lambda: None,
+        journal: Journal | None = None,
     ) -> None:
-        """`go` is called once the manager's address in `config` is another one."""
+        """`go` is called once the manager's address in `config` is another one; `journal` seals to the
+        agency's intake key."""
+        self._journal = journal
         self._folder = folder
         self._config = config
         self._client = client
@@ -88,11 +92,14 @@ class Trust:
         if following is None:
             return False
         configs.write(self._folder, following)
+        before = replace(config)
         data = {"number": following.number, "changed": _names(config, following)}
-        went = following.address != config.address
         for name in Config.__slots__:
             setattr(config, name, getattr(following, name))
-        if went:
+        if self._journal is not None and config.intake != before.intake:
+            with self._journal.still() as store:
+                store.identity = store.identity._replace(intake=config.intake)
+        if config.address != before.address:
             self._go()
         self._report("agent.keys", data)
         return True
@@ -141,11 +148,12 @@ def _after(config: Config, said: Notice, log_key: VerifierKey) -> Config:
         identity=said.identity,
         log_key=log_key,
         commands=said.commands,
+        intake=said.intake or config.intake,
         retired_log_keys=logs,
         retired_commands=commands,
     )
 
 
 def _names(before: Config, after: Config) -> list[str]:
-    names = ("address", "identity", "log_key", "commands")
+    names = ("address", "identity", "log_key", "commands", "intake")
     return [name for name in names if getattr(before, name) != getattr(after, name)]

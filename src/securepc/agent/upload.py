@@ -70,7 +70,11 @@ class Uploader:
         report: Report,
         heard: Callable[[], None] = lambda: None,
         follow: Callable[[], bool] = lambda: False,
+        renewing: Callable[[int], int | None] = lambda acknowledged: None,
     ) -> None:
+        """`renewing` is told the last acknowledged epoch before each attempt, and gives the last one that may
+        be sent now, None for all."""
+        self._renewing = renewing
         self._config = config
         self._queue = queue
         self._state = state
@@ -113,7 +117,7 @@ class Uploader:
             Trouble: it did not work; nothing was lost, and trying again later is right.
         """
         try:
-            outgoing = self._take()
+            outgoing = self._take(self._renewing(self._state.acknowledged))
             if outgoing is None:
                 self.trim()
                 return False
@@ -150,7 +154,7 @@ class Uploader:
             self._state.trimmed(gone)
         return gone
 
-    def _take(self) -> Outgoing | None:
+    def _take(self, last: int | None) -> Outgoing | None:
         """What to send: the same as last time until it was answered, so that it is resent as it was."""
         done = self._state.acknowledged
         if self._pending is not None and self._pending.epochs[0] == done + 1:
@@ -158,7 +162,7 @@ class Uploader:
         taken = Outgoing([], [])
         size = 0
         for epoch in self._queue.after(done, self._most):
-            if taken.epochs and epoch != taken.epochs[-1] + 1:
+            if (taken.epochs and epoch != taken.epochs[-1] + 1) or (last is not None and epoch > last):
                 break
             try:
                 batch = self._queue.get(epoch)

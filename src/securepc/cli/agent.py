@@ -27,6 +27,7 @@ from securepc.agent.status import AlreadyRunning
 from securepc.agent.trouble import Trouble
 from securepc.cli._agent_follow import follow
 from securepc.cli._agent_ghost import ghost
+from securepc.cli._agent_key import rotate_key
 from securepc.cli._agent_remove import remove
 from securepc.cli._errors import UserError, say
 from securepc.cli._home import home_option
@@ -49,6 +50,7 @@ command.add_command(remove)
 command.add_command(release)
 command.add_command(ghost)
 command.add_command(follow)
+command.add_command(rotate_key)
 
 
 @command.command()

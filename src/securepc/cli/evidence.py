@@ -29,6 +29,7 @@ from securepc.cli._waiting import waiting
     help="All of a device, between times or numbers. PCの全件。",
 )
 @_conditions.options
+@click.option("--no-stamp", is_flag=True, help="For verifiers of before 0.2. タイムスタンプを含めない。")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object. JSON で出力。")
 def command(
     entries: tuple[str, ...],
@@ -36,6 +37,7 @@ def command(
     output: Path,
     text: str | None,
     complete: tuple[str, str, str] | None,
+    no_stamp: bool,
     as_json: bool,
     **conditions: Any,
 ) -> None:
@@ -47,6 +49,8 @@ def command(
     """
     query = _conditions.collect(text=text, **conditions)
     body = _body(entries, query if query or text is not None else None, complete)
+    if no_stamp:
+        body["stamp"] = False
     with (
         waiting(say("証拠パックを作っています…", "Making the evidence pack…")),
         Client(home).request("POST", "/api/v1/evidence", body=body) as answer,

@@ -12,7 +12,7 @@ from typing import Any
 import click
 from sqlalchemy import select
 
-from securepc.cli import _manager_restore
+from securepc.cli import _manager_restore, _manager_stamp
 from securepc.cli._errors import UserError, say
 from securepc.cli._home import home_option
 from securepc.cli._manager_keys import COMMANDS, make_sheet, sheet_option
@@ -36,7 +36,7 @@ def command() -> None:
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
 
-for one in (*COMMANDS, *_manager_restore.COMMANDS):
+for one in (*COMMANDS, *_manager_restore.COMMANDS, *_manager_stamp.COMMANDS):
     command.add_command(one)
 
 

@@ -25,6 +25,7 @@ from securepc.manager import console, errors
 from securepc.manager.core import Manager
 
 CONTEXTS = (
+    "keyring",  # first: what others sign or send must be by the keys that are in use then
     "restored",
     "alerts",
     "moves",
@@ -40,11 +41,11 @@ CONTEXTS = (
     "backup",
     "ghost",
     "audit",
-    "keyring",
     "logs",
     "health",
     "accounts",
     "witnesses",
+    "stamps",
     "software",
     "search",
     "retention",

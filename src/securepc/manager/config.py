@@ -81,6 +81,14 @@ class Witnesses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"the key of {one.name} is no cosigner's")
 
 
+class Stamps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A time stamping authority (RFC 3161): its `url`, and how many `hours` pass between two stamps of a log.
+    Without a `url` none is asked. `manager/tsa.pem` has the certificates that lead to it."""
+
+    url: Annotated[str, Meta(pattern=r"^(https?://[^\s/]+(/[!-~]*)?)?$")] = ""
+    hours: Annotated[float, Meta(gt=0)] = 24
+
+
 class Mail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The mail server for warnings; without `host`, no mail. `tls`: "starttls" (port 587), "tls" (465),
     or "none" for a server on this machine. The password comes from `password_file` or from the systemd
@@ -134,6 +142,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     devices: Devices = Devices()
     mail: Mail = Mail()
     witnesses: Witnesses = Witnesses()
+    stamps: Stamps = Stamps()
     backup: Backup = Backup()
 
     def __post_init__(self) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from securepc.manager.approvals.service import Approvals
     from securepc.manager.audit.worker import AuditWorker
     from securepc.manager.backup.service import Backups
+    from securepc.manager.certificate import Certificate
     from securepc.manager.commands.service import Commands
     from securepc.manager.devices.enrolment import Enrolments
     from securepc.manager.devices.model import Device
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from securepc.manager.retention.service import Retention
     from securepc.manager.search.service import SearchService
     from securepc.manager.software.service import Softwares
+    from securepc.manager.stamps.service import Stamps
     from securepc.manager.web.service import WebRules
     from securepc.manager.witnesses.service import Witnesses
 
@@ -100,6 +102,7 @@ class Manager:
     retention: Retention
     search: SearchService
     software: Softwares
+    stamps: Stamps
     uploads: Uploads
     web: WebRules
     witnesses: Witnesses
@@ -118,6 +121,8 @@ class Manager:
         self.waiting = Waiting()
         self.device_sections: list[DeviceSection] = []
         """What contexts show on a PC's page; appended to in `wiring.attach`."""
+        self.certificate: Certificate | None = None
+        """Where this manager has TLS of its own."""
         self.home = Home(root)
         self.config: Config = config.load(self.home.config)
         self.address = self.config.server.public_url

@@ -45,6 +45,11 @@ class Home(NamedTuple):
         return self.manager / "scratch"
 
     @property
+    def authorities(self) -> Path:
+        """Certificates that lead to time stamping authorities, PEM; a person puts them there."""
+        return self.manager / "tsa.pem"
+
+    @property
     def run(self) -> Path:
         """Address and token of the running manager, for the command line of this machine."""
         return self.manager / "run"

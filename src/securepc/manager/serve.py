@@ -19,6 +19,7 @@ from securepc.manager.accounts.model import Account
 from securepc.manager.accounts.service import Accounts
 from securepc.manager.accounts.sign_in import SignIn
 from securepc.manager.app import create_app
+from securepc.manager.certificate import Certificate
 from securepc.manager.core import Manager
 from securepc.manager.database import Database
 from securepc.manager.home import write_private
@@ -55,7 +56,10 @@ def serve(home: Path, listen: Listen, ready: Callable[[Manager], None]) -> None:
         raise NotSafe(listen.host)
     os.umask(0o077)
     app = create_app(home)
-    manager = app.state.manager
+    manager: Manager = app.state.manager
+    if listen.tls_cert and listen.tls_key:
+        manager.certificate = Certificate(listen.tls_cert, listen.tls_key, manager.database)
+        manager.ticker.every(1, manager.certificate.look)
     try:
         listener = socket.create_server(
             (listen.host, listen.port),
@@ -134,6 +138,8 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "work"))
         await super().startup(sockets)
+        if self._manager.certificate and self.config.ssl:
+            self._manager.certificate.serve(self.config.ssl, asyncio.get_running_loop())
         if self.started:
             self._ready()
 

@@ -119,7 +119,8 @@ def _first_leaf(log: bytes, keys: LogKeys) -> bytes:
 
 def publish_trust(manager: Manager) -> None:
     """Step 3: genesis.json, and policy: a C2SP tlog-policy of every agency's log, under the keys it has
-    and had, also of before it was restored, and the witnesses."""
+    and had, also of before it was restored, and the witnesses; and the certificates that lead to authorities
+    that stamp times."""
     trust = manager.home.trust
     write_private(trust / "genesis.json", manager.log.genesis().encode(), 0o644)
     lines = []
@@ -128,6 +129,8 @@ def publish_trust(manager: Manager) -> None:
         coming = manager.keys.verifier_key(log, manager.log.origins(log)[-1])
         before = [key for key in manager.log.keys(log) if key.public != coming.public]
         lines += [f"log {key}\n" for key in [coming, *before]]
+    if manager.home.authorities.is_file():
+        write_private(trust / "tsa.pem", manager.home.authorities.read_bytes(), 0o644)
     settings = manager.config.witnesses
     lines += [f"witness {one.name} {one.key} {one.url}\n" for one in settings.servers]
     if settings.quorum:

@@ -15,6 +15,7 @@ from typing import BinaryIO, TextIO
 from securepc.verify import ed25519, report, trust, workers
 from securepc.verify.check import check
 from securepc.verify.progress import Bar
+from securepc.verify.stamps import CheckStamp
 from securepc.verify.trust import TrustError
 from securepc.verify.verdict import NotValid
 from securepc.wire.signed.leaf import CheckSignature
@@ -73,6 +74,7 @@ def run(
     lang: str | None = None,
     summary: bool = False,
     verify: CheckSignature = ed25519.verify,
+    stamped: CheckStamp | None = None,
     out: TextIO | None = None,
     err: TextIO | None = None,
 ) -> int:
@@ -81,6 +83,7 @@ def run(
     Args:
         summary: without the entries: for a year of a PC, of which nobody reads every line.
         verify: a faster signature check than the pure one, where there is one.
+        stamped: judges time stamps, where there is a library for it.
     """
     lang = lang or language()
     out = out or sys.stdout
@@ -93,6 +96,7 @@ def run(
                         stream,
                         given,
                         verify,
+                        stamped=stamped,
                         keep=not summary,
                         workers=workers.cores(),
                         progress=bar,

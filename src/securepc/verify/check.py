@@ -2,7 +2,9 @@
 
 1. *The file* is a pack in its one spelling: the zip's frame, evidence.json, every batch.
 2. *The checkpoint* is of the log that the evidence is about, and signed by that log's key in the policy.
-3. *Outsiders*: every cosignature by a witness of the policy is valid, and they make up its quorum.
+3. *Outsiders*: every cosignature by a witness of the policy is valid, and they make up its quorum. A time
+   stamp is over an earlier checkpoint of the log that this one continues; with certificates to trust, it is
+   by one of their authorities.
 4. *The block*: its state root covers the log's record, and the record has the checkpoint's size and root.
    With a genesis to trust, the block is of that chain and signed by its key, or more than two thirds of the
    votes are for it, from the genesis' validators (or pinned ones) on; without, this is named.
@@ -20,6 +22,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -28,12 +31,13 @@ from securepc.ledger import checkpoint as checkpoints
 from securepc.ledger import note
 from securepc.ledger.checkpoint import Checkpoint, Cosignature
 from securepc.ledger.note import NoteError
-from securepc.verify import blocks, ed25519, workers
+from securepc.verify import blocks, ed25519, stamps, workers
 from securepc.verify.batches import Completeness, Ground, Redactions, Sealed
 from securepc.verify.expiry import Expiries
 from securepc.verify.members import Member, Registrars, Tree, read_record, read_signed, require_inclusion
+from securepc.verify.stamps import CheckStamp
 from securepc.verify.trust import Trust
-from securepc.verify.verdict import Block, Entry, Expired, NotValid, Verdict, Votes
+from securepc.verify.verdict import Block, Entry, Expired, NotValid, Stamp, Verdict, Votes
 from securepc.wire.signed import documents, evidence
 from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.documents import b64decode
@@ -59,6 +63,7 @@ def check(
     trust: Trust,
     verify: CheckSignature = ed25519.verify,
     *,
+    stamped: CheckStamp | None = None,
     keep: bool = True,
     workers: int = 1,
     progress: Progress = lambda done, total: None,
@@ -67,6 +72,7 @@ def check(
 
     Args:
         verify: (public key, message, signature) → is it valid; pure RFC 8032 unless one is given.
+        stamped: judges time stamps, where there is a library for it.
         keep: whether the verdict has the entries themselves; without them memory does not grow with the pack.
         workers: how many processes may judge the batches of a large pack; the verdict is the same.
         progress: called with the bytes of batches that are judged, and all of them.
@@ -75,7 +81,7 @@ def check(
         NotValid: the evidence does not hold; says what is wrong and where.
         OSError: the stream cannot be read.
     """
-    return _Check(trust, verify, keep, workers, progress).run(stream)
+    return _Check(trust, verify, stamped, keep, workers, progress).run(stream)
 
 
 class _Check:
@@ -83,16 +89,19 @@ class _Check:
         self,
         trust: Trust,
         verify: CheckSignature,
+        stamped: CheckStamp | None,
         keep: bool,
         workers: int,
         progress: Progress,
     ) -> None:
         self._trust = trust
         self._verify = verify
+        self._stamped = stamped
         self._keep = keep
         self._workers = workers
         self._progress = progress
         self._step = 0
+        self._covered: int | None = None  # leaves that the time stamp covers
         self._not_checked: list[tuple[str, dict[str, object]]] = []
         self._remarks: list[tuple[str, dict[str, object]]] = []
 
@@ -120,6 +129,7 @@ class _Check:
         # (3): outsiders have seen the checkpoint, as the policy asks
         self._step = 3
         cosignatures = self._witnesses(reader.checkpoint)
+        stamp = self._stamp(content, checkpoint)
 
         # (4): the block's state covers the log as the checkpoint has it
         self._step = 4
@@ -149,13 +159,14 @@ class _Check:
             self._remarks.append(("expired", gone._asdict() | {"device": gone.device.hex()}))
         if found.expired:
             self._not_checked.append(("retention", {}))
-        self._name_what_no_pack_can_show(content, bool(cosignatures or votes))
+        self._name_what_no_pack_can_show(content, bool(cosignatures or votes), bool(stamp))
         return Verdict(
             checkpoint=checkpoint,
             block=block,
             block_signed=self._trust.genesis is not None,
             votes=votes,
             cosignatures=cosignatures,
+            stamp=stamp,
             claim=content.claim,
             batches=found.batches,
             total=found.total,
@@ -198,6 +209,18 @@ class _Check:
         if unread:
             self._not_checked.append(("unread-witnesses", {"names": ", ".join(unread)}))
         return found
+
+    def _stamp(self, content: Evidence, checkpoint: Checkpoint) -> Stamp | None:
+        if content.stamp is None:
+            return None
+        self._covered = stamps.covered(content.stamp, checkpoint)
+        if self._stamped is None or not self._trust.authorities:
+            self._not_checked.append(("stamp-tool" if self._stamped is None else "stamp-trust", {}))
+            return None
+        stamp = stamps.judge(content.stamp, self._covered, self._trust.authorities, self._stamped)
+        if stamp.expires < time.time() * 1_000_000:
+            self._remarks.append(("stamp-old", {}))
+        return stamp
 
     def _block(self, content: Evidence, checkpoint: Checkpoint) -> tuple[Block, Votes | None, bytes]:
         """The block, who voted for it, and the registry root that it covers."""
@@ -263,6 +286,8 @@ class _Check:
                 if found.batches > 1 and sealed.leaf_index <= last:
                     raise NotValid("order", sealed.where)
                 last = sealed.leaf_index
+                if self._covered is not None and last >= self._covered:
+                    raise NotValid("stamp-short", sealed.where, index=last, size=self._covered)
 
                 # (7): signed by its device, in the log, and linked to the batch before it
                 self._step = 7
@@ -305,9 +330,9 @@ class _Check:
             self._not_checked.append(("links", {"device": handle, "batches": batches}))
         return found
 
-    def _name_what_no_pack_can_show(self, content: Evidence, vouched: bool) -> None:
+    def _name_what_no_pack_can_show(self, content: Evidence, vouched: bool, stamped: bool) -> None:
         if not vouched:
-            self._not_checked.append(("outsiders", {}))
+            self._not_checked.append(("outsiders-stamped" if stamped else "outsiders", {}))
         if content.claim is None:
             self._not_checked.append(("selection", {}))
         self._not_checked += [("clock", {}), ("collection", {})]

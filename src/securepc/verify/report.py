@@ -63,6 +63,15 @@ def valid_text(verdict: Verdict, language: str, summary: bool = False) -> Iterat
     for cosignature in verdict.cosignatures:
         witness = f"{cosignature.key.name} {moment(cosignature.time * 1_000_000)}"
         rows.append(("証人", "witness", (witness, witness)))
+    if verdict.stamp:
+        when, who = moment(verdict.stamp.time), verdict.stamp.authority
+        rows.append(
+            (
+                "タイムスタンプ",
+                "time stamp",
+                (f"{when} より前に存在({who})", f"it was there before {when}, says {who}"),
+            )
+        )
     for japanese, english, values in rows:
         yield plain(f"  {japanese}: {values[0]}" if ja else f"  {english}: {values[1]}")
     for code, details in verdict.remarks:
@@ -89,6 +98,7 @@ def valid_json(verdict: Verdict, summary: bool = False) -> str:
             "valid": True,
             "level": verdict.level,
             "vouched_by": [{"name": c.key.name, "time": c.time} for c in verdict.cosignatures],
+            "stamp": verdict.stamp and verdict.stamp._asdict(),
             "claim": claimed,
             "origin": checkpoint.origin,
             "size": checkpoint.size,
@@ -111,13 +121,17 @@ def valid_json(verdict: Verdict, summary: bool = False) -> str:
 
 
 def _level(verdict: Verdict, language: str) -> str:
-    """Who vouches for it: witnesses, validators, both or nobody."""
+    """Who vouches for it: validators, witnesses, a time stamping authority, or nobody."""
     said = []
     if verdict.votes:
         details: dict[str, object] = {"votes": verdict.votes.given, "of": verdict.votes.of}
         said.append(say(LEVELS, "voted", details, language))
-    if verdict.cosignatures or not said:
-        said.append(say(LEVELS, verdict.level, {"count": len(verdict.cosignatures)}, language))
+    if verdict.cosignatures:
+        said.append(say(LEVELS, "vouched", {"count": len(verdict.cosignatures)}, language))
+    if verdict.stamp:
+        said.append(say(LEVELS, "stamped", {}, language))
+    if not said:
+        said.append(say(LEVELS, "self-consistent", {}, language))
     return ("、" if language == "ja" else ", ").join(said)
 
 

@@ -1,5 +1,6 @@
 """What an auditor trusts: a C2SP tlog-policy file, or a folder with `policy` and `genesis.json`,
-and `validators.json` where validators are pinned.
+`validators.json` where validators are pinned, and `tsa.pem` with the certificates that lead to time stamping
+authorities.
 
     log <vkey> [<url>]
     witness <name> <vkey> [<url>]
@@ -26,7 +27,7 @@ from securepc.wire.signed.votes import Validator
 
 MAX_POLICY = 1_000_000
 MAX_LINES = 4_096
-POLICY, GENESIS, VALIDATORS = "policy", "genesis.json", "validators.json"
+POLICY, GENESIS, VALIDATORS, AUTHORITIES = "policy", "genesis.json", "validators.json", "tsa.pem"
 PINNED = "securepc/validators/v1"
 _PINNED = documents.record(
     {
@@ -97,6 +98,8 @@ class Trust(NamedTuple):
     genesis: Genesis | None
     unused: tuple[str, ...] = ()
     validators: Pinned | None = None
+    authorities: bytes = b""
+    """PEM, as it came; whoever checks time stamps reads it."""
 
 
 def load(path: Path) -> Trust:
@@ -116,8 +119,9 @@ def load(path: Path) -> Trust:
     pinned = parse_pinned(_read(path / VALIDATORS, genesis.MAX_GENESIS)) if VALIDATORS in names else None
     if pinned is not None and (given is None or not given.voted or pinned.chain != given.chain):
         raise TrustError(f"{VALIDATORS} is not of the chain of {GENESIS}")
-    unused = tuple(name for name in names if name not in (POLICY, GENESIS, VALIDATORS))
-    return Trust(policy, given, unused, pinned)
+    authorities = _read(path / AUTHORITIES, MAX_POLICY) if AUTHORITIES in names else b""
+    unused = tuple(name for name in names if name not in (POLICY, GENESIS, VALIDATORS, AUTHORITIES))
+    return Trust(policy, given, unused, pinned, authorities)
 
 
 def parse_policy(data: bytes) -> Policy:

@@ -46,6 +46,16 @@ class Votes(NamedTuple):
     of: int
 
 
+class Stamp(NamedTuple):
+    """An authority's word that the log's first `size` leaves, and with them all that the pack shows, were
+    there before `time`; times in microseconds since 1970 UTC. `expires`: when its certificate ends."""
+
+    time: int
+    authority: str
+    expires: int
+    size: int
+
+
 class Entry(NamedTuple):
     """One entry that the evidence proves. `text` None: redacted, and the log says so."""
 
@@ -80,6 +90,7 @@ class Verdict(NamedTuple):
     block_signed: bool
     votes: Votes | None
     cosignatures: tuple[Cosignature, ...]
+    stamp: Stamp | None
     claim: Range | None
     batches: int
     total: int
@@ -91,6 +102,8 @@ class Verdict(NamedTuple):
 
     @property
     def level(self) -> str:
-        """`vouched` where an outsider cosigned the checkpoint or validators voted for the block, else
-        `self-consistent`."""
-        return "vouched" if self.cosignatures or self.votes else "self-consistent"
+        """`vouched` where an outsider cosigned the checkpoint or validators voted for the block, `stamped`
+        where only the time is vouched for, else `self-consistent`."""
+        if self.cosignatures or self.votes:
+            return "vouched"
+        return "stamped" if self.stamp else "self-consistent"

@@ -29,6 +29,18 @@ SENTENCES: dict[str, Sentence] = {
         "信頼ファイルが求める証人の連署がそろっていません(有効な連署: {cosigned})。",
         "The witnesses that the trust file asks for have not all cosigned (valid cosignatures: {cosigned}).",
     ),
+    "stamp-checkpoint": (
+        "タイムスタンプは、このログの途中の状態に対するものではありません({detail})。",
+        "The time stamp is over something else than an earlier state of this log ({detail}).",
+    ),
+    "stamp": (
+        "タイムスタンプが、信頼する時刻認証局のものではないか、この証拠のものではありません({detail})。",
+        "The time stamp is not a trusted authority's, or not of this log's checkpoint ({detail}).",
+    ),
+    "stamp-short": (
+        "リーフ {index} は、タイムスタンプの対象(リーフ {size} 件)の外にあります。",
+        "Leaf {index} lies beyond the {size} leaves that the time stamp covers.",
+    ),
     "other-chain": (
         "ブロックは別のチェーン {found} のものです。信頼するチェーンは {expected} です。",
         "The block is of another chain, {found}; the trusted one is {expected}.",
@@ -236,6 +248,30 @@ NOT_CHECKED: dict[str, Sentence] = {
         "第三者による裏付け。証人の連署がないため、ログの運営者自身の署名だけで成り立っています。",
         "What outsiders say: no witness cosigned, so all rests on the signatures of the log's own operator.",
     ),
+    "stamp-tool": (
+        (
+            "タイムスタンプ。確かめるには rfc3161-client を追加して(pip install 'securepc[stamps]')、"
+            "信頼フォルダーに tsa.pem を置き、securepc verify を使ってください。"
+        ),
+        (
+            "The time stamp; to check it install rfc3161-client (pip install 'securepc[stamps]'), have "
+            "tsa.pem in the trust folder, and use `securepc verify`."
+        ),
+    ),
+    "stamp-trust": (
+        "タイムスタンプ。信頼する時刻認証局の証明書(信頼フォルダーの tsa.pem)が与えられていません。",
+        "The time stamp, as the trust folder has no tsa.pem with the certificates of trusted authorities.",
+    ),
+    "outsiders-stamped": (
+        (
+            "第三者の連署。タイムスタンプは時刻だけを裏付けます。"
+            "それ以外は、ログの運営者自身の署名で成り立っています。"
+        ),
+        (
+            "What witnesses say: the time stamp vouches for the time alone; the rest stands on the "
+            "signatures of the log's own operator."
+        ),
+    ),
     "selection": (
         "示された操作記録の前後に何があったか。この証拠は抜粋であり、全件とは主張していません。",
         "What came before and after: this is a selection and does not claim to be complete.",
@@ -292,6 +328,16 @@ REMARKS: dict[str, Sentence] = {
             "they are not missing."
         ),
     ),
+    "stamp-old": (
+        (
+            "時刻認証局の証明書の期限が切れています。タイムスタンプはその前のものですが、"
+            "鍵や暗号がその後破られていないことは、後の日付のタイムスタンプで確かめてください。"
+        ),
+        (
+            "The authority's certificate has expired since. The time stamp is from before; that its key and "
+            "algorithm were not broken later is for a later time stamp to show."
+        ),
+    ),
     "redacted": (
         "墨消しされた操作記録が {count} 件あります。そのことはログに記録されています。",
         "Entries redacted, as the log says: {count}.",
@@ -301,6 +347,7 @@ REMARKS: dict[str, Sentence] = {
 LEVELS: dict[str, Sentence] = {
     "self-consistent": ("自己証明のみ", "self-consistent only"),
     "vouched": ("第三者 {count} 者が裏付け", "vouched for by outsiders: {count}"),
+    "stamped": ("時刻認証局が時刻を裏付け", "its time vouched for by an authority"),
     "voted": ("検証ノード {of} のうち {votes} が裏付け", "vouched for by {votes} of {of} validators"),
 }
 

@@ -85,6 +85,7 @@ FIELDS: dict[str, Field] = dict(
         _field("name", "text", "名前", "Name"),
         _field("grant", "text", "許可番号", "Grant"),
         _field("purpose", "text", "目的", "Purpose"),
+        _field("authority", "text", "時刻認証局", "Time stamping authority"),
         _field("approver", "text", "承認者", "Approver"),
         _field("requester", "text", "申請者", "Requester"),
         _field("visited", "time", "閲覧日時", "Visited"),
@@ -162,6 +163,7 @@ FIELDS: dict[str, Field] = dict(
         _field("challenge", "text", "確認番号", "Challenge"),
         _field("order", "text", "指示", "Order"),
         _field("door", "text", "制御", "Control"),
+        _field("stamped", "time", "認証された時刻", "Time that was certified"),
         _field("expires", "time", "有効期限", "Expires"),
         # the manager's own entries
         _field("account", "text", "アカウント", "Account"),

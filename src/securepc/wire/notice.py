@@ -10,6 +10,8 @@ from securepc.wire.signed import documents, leaf
 from securepc.wire.signed.documents import b64decode, b64encode
 
 KIND, MOVED = "keys", "moved"
+_WITH_INTAKE = "keys/v2"
+"""Name of the fields of version 2."""
 MOST = 200
 """Notices in one answer."""
 
@@ -25,6 +27,7 @@ class Notice(NamedTuple):
     log_key: str  # C2SP verifier key
     commands: bytes
     address: str = ""  # of another manager, where the agency went
+    intake: bytes | None = None  # None: as it was before; written as version 1
 
 
 def frame(said: Notice, sign: Callable[[bytes], bytes]) -> bytes:
@@ -42,9 +45,12 @@ def frame(said: Notice, sign: Callable[[bytes], bytes]) -> bytes:
         "log_key": said.log_key,
         "commands": b64encode(said.commands),
     }
-    if not said.address:
+    if said.address:
+        return leaf.frame(MOVED, documents.encode(MOVED, {**value, "address": said.address}), sign)
+    if said.intake is None:
         return leaf.frame(KIND, documents.encode(KIND, value), sign)
-    return leaf.frame(MOVED, documents.encode(MOVED, {**value, "address": said.address}), sign)
+    value["intake"] = b64encode(said.intake)
+    return leaf.frame(KIND, documents.encode(_WITH_INTAKE, value), sign, 2)
 
 
 def parse(data: bytes) -> Notice:
@@ -55,9 +61,10 @@ def parse(data: bytes) -> Notice:
     """
     parts = leaf.split(data)
     kind = MOVED if parts.kind == MOVED else KIND
-    value = documents.decode(kind, parts.body)
+    version = 2 if kind == KIND and parts.version == 2 else 1
+    value = documents.decode(_WITH_INTAKE if version == 2 else kind, parts.body)
     by = b64decode(value["by"], 32)
-    leaf.body_of(data, kind, by, keys.verify)
+    leaf.body_of(data, kind, by, keys.verify, version)
     log = bytes.fromhex(value["log"])
     return Notice(
         log,
@@ -68,4 +75,5 @@ def parse(data: bytes) -> Notice:
         value["log_key"],
         b64decode(value["commands"], 32),
         value.get("address", ""),
+        b64decode(value["intake"], 32) if "intake" in value else None,
     )

@@ -27,6 +27,7 @@ ORDERS = {
     "software.remove": ("ソフトウェアの削除", "Remove software"),
     "software.report": ("ソフトウェアの再調査", "Report software anew"),
     "network.answer": ("ネットワーク登録への回答", "Answer about a network"),
+    "rotate-key": ("PCの鍵の交換", "Change the PC's key"),
     "message": ("利用者への連絡", "A message to the user"),
 }
 """Every order of this version, and what people call it. A device fails those it does not know, with an

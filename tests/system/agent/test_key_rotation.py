@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +17,7 @@ from conftest import not_fresh
 from middle import Middle
 from running_agent import MACHINE, OFTEN, QUICK, event
 from running_manager import Running, make_home, wait_for
+from tiny_device import Device
 
 from securepc.agent import config as configs
 from securepc.agent.enrol import enrol
@@ -23,14 +26,20 @@ from securepc.agent.trouble import Trouble
 from securepc.agent.trust import Trust
 from securepc.ledger import checkpoint, fsck
 from securepc.ledger.note import ED25519, VerifierKey
+from securepc.ledger.state.records import LogRecord
 from securepc.manager.app import assemble
 from securepc.manager.commands.model import Command
+from securepc.manager.search.model import EntryId
 from securepc.verify import trust
+from securepc.verify.check import check
+from securepc.verify.verdict import NotValid
 from securepc.wire import enrolment, notice
 from securepc.wire import keys as signatures
+from securepc.wire.event import Event, to_entry
 from securepc.wire.keys import SigningKey
-from securepc.wire.signed import leaf
+from securepc.wire.signed import evidence, leaf
 from securepc.wire.signed.documents import b64encode
+from securepc.wire.signed.pack import Reader
 
 Office = tuple[Path, Middle, Callable[[str], Agent]]
 
@@ -106,7 +115,7 @@ def test_pcs_that_are_there_away_and_new_follow_every_change(tmp_path: Path, off
         with manager.manager.database.write() as session:
             order = manager.manager.commands.issue(session, log, away.config.device, "locate", actor="test")
     old_note = None
-    for count, name in enumerate(("commands", "checkpoint", "identity", "commands"), 2):
+    for count, name in enumerate(("commands", "checkpoint", "identity", "commands", "registrar"), 2):
         rotate(home, name)
         with Running(home) as manager:
             middle.host = manager.address.removeprefix("http://")
@@ -119,7 +128,7 @@ def test_pcs_that_are_there_away_and_new_follow_every_change(tmp_path: Path, off
         kept = manager.manager.keys
         late = pc("away")
         late.start()
-        wait_for(lambda: late.config.number == 4)
+        wait_for(lambda: late.config.number == 5)
         works(late, 9)
         with manager.manager.database.read() as session:
             row = session.get(Command, order)
@@ -128,15 +137,16 @@ def test_pcs_that_are_there_away_and_new_follow_every_change(tmp_path: Path, off
         wait_for(lambda: late.guard.orders.taken == order)
         # A token of before the identity key changed still leads here, and its PC asks for nothing more.
         new = joined(tmp_path / "new", renamed(token, manager.address), middle)
-        assert new.number == 4
+        assert new.number == 5
         other = joined(tmp_path / "other", manager.token(), middle)
         for config in (here.config, late.config, configs.read(tmp_path / "here"), new, other):
             assert config.identity == kept.identity.public != first.identity
             assert config.commands == kept.log(log).commands.public != first.commands
             assert config.log_key == kept.verifier_key(log) != first.log_key
+            assert config.intake == kept.log(log).intake.public != first.intake
         assert here.config.retired_log_keys == (first.log_key,)
         assert len(here.config.retired_commands) == 2
-        assert not manager.alerts("inconsistent")
+        assert not manager.alerts("inconsistent") and not manager.alerts("unreadable")
     # Checkpoints of before and after verify by what auditors are given, and the whole ledger is sound.
     given = trust.parse_policy((home / "trust" / "policy").read_bytes()).logs
     assert [key.public for key in given] == [kept.log_key(log).public, first.log_key.public]
@@ -149,17 +159,21 @@ def test_pcs_that_are_there_away_and_new_follow_every_change(tmp_path: Path, off
 def test_a_change_that_was_killed_anywhere_is_finished_at_the_start(tmp_path: Path) -> None:
     home = tmp_path / "home"
     make_home(home)
-    for step, name in ((0, "commands"), (1, "checkpoint"), (2, "identity"), (3, "commands")):
+    steps = ((0, "commands"), (1, "checkpoint"), (2, "identity"), (3, "commands"))
+    for step, name in (*steps, (0, "registrar"), (0.5, "registrar"), (1, "registrar"), (2, "registrar")):
         manager = assemble(home)
         log = manager.devices.agencies()[0]
         secret = name if name == "identity" else f"{log.hex()}/{name}"
-        manager.keys.stage([secret])
+        names = [secret, f"{log.hex()}/intake"] if name == "registrar" else [secret]
+        manager.keys.stage(names)
         coming, before = manager.keys.coming(secret).public, manager.keyring.newest(log)
         assert coming != manager.keys.log(log).commands.public
+        if step >= 0.5 and name == "registrar":
+            manager.keyring._tell_ledger(log)
         if step >= 1:
             manager.keyring._announce(log, name, "cli")
         if step >= 2:
-            manager.keys.promote([secret])
+            manager.keys.promote(names)
         if step >= 3:
             manager.policies.sign_anew(log, manager.keys.log(log).commands.public)
         manager.close()
@@ -171,12 +185,61 @@ def test_a_change_that_was_killed_anywhere_is_finished_at_the_start(tmp_path: Pa
                 "identity": again.keys.identity.public,
                 "checkpoint": again.keys.log_key(log).public,
                 "commands": again.keys.log(log).commands.public,
+                "registrar": again.keys.log(log).registrar.public,
             }
             assert used[name] == coming
+            head = next(record for record in again.log.records(log) if isinstance(record, LogRecord))
+            assert head.registrar == used["registrar"]
+            assert head.intake == again.keys.log(log).intake.public
+            send(running)
             current = again.policies.current(log, b"")
             assert current is not None
             assert leaf.signed_by(current.frame, "policy", used["commands"], signatures.verify)
             wait_for(lambda again=again, log=log: again.log.key(log) == again.keys.verifier_key(log))
+
+
+def send(running: Running) -> Device:
+    """A PC is registered by whoever registers now, and what it sends opens."""
+    device = running.device()
+    index = device.send(device.seal_batch([to_entry(Event("file.create", 1, 1, "b" * 32))]))
+    running.wait_judged(device.size - 1)
+    assert index is not None
+    assert not running.alerts("unreadable")
+    return device
+
+
+def packed(running: Running, *wanted: EntryId) -> bytes:
+    stream = io.BytesIO()
+    running.manager.evidence.of_entries(running.log, wanted, stream)
+    return stream.getvalue()
+
+
+def test_evidence_spans_changes_of_keys(tmp_path: Path) -> None:
+    """A pack of before verifies with the trust of after; one of after shows what was recorded before."""
+    home = tmp_path / "home"
+    make_home(home)
+    with Running(home) as running:
+        first = EntryId(send(running).handle, 1)
+        before = packed(running, first)
+    shutil.copytree(home / "trust", tmp_path / "old")
+    for name in ("checkpoint", "registrar", "checkpoint", "commands"):
+        rotate(home, name)
+    with Running(home) as running:
+        second = EntryId(send(running).handle, 1)
+        after = packed(running, first, second)
+        assert len(running.manager.evidence._manager.keyring.notices(running.log, 0)) == 4
+    new = trust.load(home / "trust")
+    for pack, entries in ((before, 1), (after, 2)):
+        assert check(io.BytesIO(pack), new, signatures.verify).total == entries
+    # With the old policy the old pack holds; the new checkpoint's key nobody vouched for there.
+    old = trust.load(tmp_path / "old")
+    assert check(io.BytesIO(before), old, signatures.verify).total == 1
+    with pytest.raises(NotValid) as wrong:
+        check(io.BytesIO(after), old, signatures.verify)
+    assert (wrong.value.code, wrong.value.step) == ("checkpoint-signature", 2)
+    content = evidence.decode(Reader(io.BytesIO(after)).evidence)
+    kinds = [leaf.split(one.leaf).kind for one in content.registrars]
+    assert kinds == ["log", "registrar"]
 
 
 class Said:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import errno
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -109,6 +110,12 @@ class Journal:
         self._stopping = False
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+
+    @contextmanager
+    def still(self) -> Iterator[JournalStore]:
+        """While nothing is committed or sealed: who seals, and to whom, may be changed (`identity`)."""
+        with self._disk:
+            yield self._store
 
     def start(self) -> list[Note]:
         """Recover, open an epoch and begin; gives what recovery found, already on the disk.

@@ -39,6 +39,13 @@ class Identity(NamedTuple):
     device: bytes
     key: keys.SigningKey
     intake: bytes
+    coming: keys.SigningKey | None = None
+    """Seals the epochs after `after`, where this device's key is being changed."""
+    after: int = 0
+
+    def signer(self, epoch: int) -> keys.SigningKey:
+        """The key that seals an epoch."""
+        return self.coming if self.coming is not None and epoch > self.after else self.key
 
 
 class OpenFile:
@@ -120,6 +127,22 @@ class JournalStore:
         self.open: OpenFile | None = None
         self._identity = identity
         self._clock = clock
+
+    @property
+    def identity(self) -> Identity:
+        """Who seals the next epoch. Replaced while nothing is sealed."""
+        return self._identity
+
+    @identity.setter
+    def identity(self, identity: Identity) -> None:
+        self._identity = identity
+
+    @property
+    def begun(self) -> int:
+        """The last epoch that has entries, or may have been sealed."""
+        epoch = self.key.state.epoch
+        held = self.open is not None and self.open.header.epoch == epoch and bool(self.open.entries)
+        return epoch if held or self.queue.has(epoch) else epoch - 1
 
     @property
     def durable(self) -> int:
@@ -219,7 +242,7 @@ class JournalStore:
             sealed_at=self._clock.at(),
             sealed_up=sealed_up,
             mac_seal=seal,
-            key=self._identity.key,
+            key=self._identity.signer(header.epoch),
             intake=self._identity.intake,
             root_of=merkle.root,
         )

@@ -249,17 +249,24 @@ class BatchKeys(ABC):
                 return place
         raise ValueError("too many headers that start alike")
 
-    def _unseal(self, log: bytes, box: bytes) -> bytes:
+    def unseal(self, log: bytes, box: bytes) -> bytes:
+        """What was sealed to a log's intake key, the one in use or one before it.
+
+        Raises:
+            ValueError: none of them opens it.
+        """
         if log not in self._opened:
             self._opened[log] = self._intakes(log)
         for intake in self._opened[log]:
-            try:
-                secret = intake.unseal(box)
-            except ValueError:
-                continue
-            if len(secret) == 32:
-                return secret
-        raise ValueError("the sealed key does not open")
+            with suppress(ValueError):
+                return intake.unseal(box)
+        raise ValueError("the sealed box does not open")
+
+    def _unseal(self, log: bytes, box: bytes) -> bytes:
+        secret = self.unseal(log, box)
+        if len(secret) != 32:
+            raise ValueError("the sealed key does not open")
+        return secret
 
 
 def _rows(header: bytes) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import sqlite3
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -20,6 +21,8 @@ from securepc.ledger.keys.kek import Ask, KekError
 from securepc.ledger.keys.masters import Masters
 from securepc.wire.keys import seal_to
 from securepc.wire.recovery import RecoveryKey, RecoveryPublic
+
+_MADE = "made-recovery"
 
 
 class OwnerKeys(ABC):
@@ -43,11 +46,26 @@ class OwnerKeys(ABC):
             return None
         return RecoveryPublic(found["recovery"], found["recovery-orders"])
 
+    @property
+    def recovery_made(self) -> int | None:
+        """When the sheet was made, microseconds since 1970 UTC; None where that was not written down."""
+        with self._read() as db:
+            row = db.execute("SELECT value FROM meta WHERE name = ?", (_MADE,)).fetchone()
+        return int.from_bytes(row[0], "big") if row is not None else None
+
+    @property
+    def source(self) -> str:
+        """Where the key-encryption key comes from: "credential", "passphrase" or "file"."""
+        with self._read() as db:
+            row = db.execute("SELECT value FROM meta WHERE name = 'kek'").fetchone()
+        return str(json.loads(row[0])["source"])
+
     def set_recovery(self, public: RecoveryPublic) -> None:
         """Seal the master keys and every month's key, now and in future, also to the owner's recovery key. A
         sheet that was printed before opens nothing that is here any more."""
         with self._write() as db:
-            _put(db, {"recovery": public.box, "recovery-orders": public.orders})
+            made = (time.time_ns() // 1_000).to_bytes(8, "big")
+            _put(db, {"recovery": public.box, "recovery-orders": public.orders, _MADE: made})
             _seal_masters(db, self._masters)
             sql = "SELECT no, log, name, wrapped FROM periods WHERE wrapped IS NOT NULL"
             for number, log, name, wrapped in db.execute(sql).fetchall():

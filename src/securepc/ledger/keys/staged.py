@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 
-from securepc.wire.keys import SigningKey
+from securepc.wire.keys import BoxKey, SigningKey
 
 _NEXT = "next/"
 
@@ -49,11 +49,24 @@ class StagedKeys(ABC):
 
     def coming(self, name: str) -> SigningKey:
         """The staged Ed25519 key of a name, else the one in use; KeyError without either."""
+        return SigningKey(self._coming(name))
+
+    def coming_box(self, name: str) -> BoxKey:
+        """The same for an X25519 key."""
+        return BoxKey(self._coming(name))
+
+    def generation(self, name: str) -> int:
+        """How often a key was made, one that is staged included: 1 where it is the first."""
+        with self._read() as db:
+            row = _row(db, name)
+            return (row[0] if row else 0) + (_row(db, _NEXT + name) is not None)
+
+    def _coming(self, name: str) -> bytes:
         with self._read() as db:
             for known in (_NEXT + name, name):
                 row = _row(db, known)
                 if row is not None:
-                    return SigningKey(self.unwrap(row[1], known.encode()))
+                    return self.unwrap(row[1], known.encode())
         raise KeyError(name)
 
     def promote(self, names: Iterable[str]) -> None:

@@ -47,6 +47,9 @@ def alerts(request: Request, manager: Here, caller: Anyone) -> Response:
         sentence=lambda row: texts.sentence(row.code, row.data)[0 if language == "ja" else 1],
         problems=manager.health.problems(),
         encrypted=is_encrypted(manager.home.root),
+        stamping=manager.stamps.is_configured,
+        stamp=next(iter(manager.stamps.newest(caller.log)), None),
+        stamp_attempt=manager.stamps.attempt(caller.log),
     )
 
 

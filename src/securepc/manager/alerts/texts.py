@@ -112,6 +112,18 @@ _ALERTS = {
         "連署者「{name}」の連署を24時間以上得られていません({detail})。",
         "The witness “{name}” has not cosigned for over 24 hours ({detail}).",
     ),
+    "tls-trouble": (
+        "新しいTLS証明書を使えません({detail})。これまでの証明書を使い続けています。",
+        "The new TLS certificate can't be used ({detail}). The one before stays in use.",
+    ),
+    "tls-ending": (
+        "TLS証明書の期限が近づいています({ends})。更新してください。再起動は不要です。",
+        "The TLS certificate ends on {ends}. Renew it; the manager takes it into use by itself.",
+    ),
+    "stamp-late": (
+        "3日以上、タイムスタンプを取得できていません({detail})。時刻認証局と設定を確かめてください。",
+        "No time stamp for over three days ({detail}). See to the authority and to [stamps] in config.toml.",
+    ),
     "lost": (
         "PC「{name}」は紛失として届けられています({reason})。",
         "The PC “{name}” is reported lost ({reason}).",

@@ -190,12 +190,21 @@ class Enrolments:
 
     def sign_anew(self, log: bytes) -> None:
         """Answers to enrolments that an earlier identity key signed, or that name keys since changed: a PC
-        that did not hear asks again."""
+        that did not hear asks again. Registrations, too, that are not on the ledger yet."""
         store, now = self._manager.keys, self._manager.keys.log(log)
-        fresh = {"log_key": str(self._log_key(log)), "commands": b64encode(now.commands.public)}
+        fresh = {
+            "log_key": str(self._log_key(log)),
+            "commands": b64encode(now.commands.public),
+            "intake": b64encode(now.intake.public),
+        }
         with self._manager.database.write() as session:
             for row in session.scalars(select(Device).where(Device.log == log, Device.frame.is_not(None))):
-                assert row.frame is not None
+                assert row.frame is not None and row.register is not None
+                if row.state == "enrolling" and self._manager.log.device(log, row.device) is None:
+                    # The hash that a device's first batch names is of the message alone: it stays.
+                    body = leaf.split(row.register).body
+                    row.register = leaf.frame("register", body, now.registrar.sign)
+                fresh["register"] = b64encode(row.register)
                 value = documents.decode("enrolment", leaf.split(row.frame).body)
                 signed = leaf.signed_by(row.frame, "enrolment", store.identity.public, keys.verify)
                 if not signed or value != value | fresh:

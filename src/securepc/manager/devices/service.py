@@ -112,6 +112,14 @@ class Devices(Registry):
         self._carry_out(row)
         return True
 
+    def sign_anew(self, log: bytes) -> None:
+        """Revocations that are not on the ledger yet, by the registrar of now."""
+        sign = self._manager.keys.log(log).registrar.sign
+        with self._manager.database.write() as session:
+            for row in session.scalars(select(Device).where(Device.log == log, Device.state == "revoking")):
+                assert row.revoke is not None
+                row.revoke = leaf.frame("revoke", leaf.split(row.revoke).body, sign)
+
     def resume(self) -> None:
         """Finish the revocations that were begun before the manager was last stopped, where they can be."""
         with self._manager.database.read() as session:

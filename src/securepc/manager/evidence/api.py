@@ -47,11 +47,13 @@ class RangeRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class EvidenceRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Exactly one of: the names of entries; a search as of `GET entries`; a range of a device's entries."""
+    """Exactly one of: the names of entries; a search as of `GET entries`; a range of a device's entries.
+    `stamp` false leaves out the time stamp, which verifiers of before 0.2 do not know."""
 
     entries: list[str] | None = None
     query: dict[str, Any] | None = None
     range: RangeRequest | None = None
+    stamp: bool = True
 
 
 _SCHEMAS = msgspec.json.schema_components([EvidenceRequest], ref_template="#/components/schemas/{name}")[1]
@@ -119,13 +121,15 @@ def _make(manager: Manager, caller: Caller, wanted: EvidenceRequest, stream: Bin
             entries = [asked.entry(name, names) for name in wanted.entries]
         except Invalid as wrong:
             raise refusal(wrong) from None
-        return service.of_entries(caller.log, entries, stream), " ".join(wanted.entries[:20])
+        made = service.of_entries(caller.log, entries, stream, stamped=wanted.stamp)
+        return made, " ".join(wanted.entries[:20])
     if wanted.query is not None:
         query, _ = read_query(manager, caller, wanted.query)
-        return service.of_query(caller.log, query, stream), asked.described(query)
+        made = service.of_query(caller.log, query, stream, stamped=wanted.stamp)
+        return made, asked.described(query)
     claim = _range(manager, caller, cast(RangeRequest, wanted.range))
     described = f"range device={claim.device.hex()} first={claim.first} last={claim.last}"
-    return service.of_range(caller.log, claim, stream), described
+    return service.of_range(caller.log, claim, stream, stamped=wanted.stamp), described
 
 
 def _range(manager: Manager, caller: Caller, wanted: RangeRequest) -> Range:

@@ -5,7 +5,7 @@ Batches are opened one at a time, as the pack is written: a pack of a year holds
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from securepc.ledger import merkle
@@ -17,6 +17,7 @@ from securepc.ledger.state.records import KeyRecord, LogRecord, RedactionRecord,
 from securepc.manager.evidence import expiry, refusals
 from securepc.manager.retention.kept import Kept
 from securepc.manager.retention.standing import Standing
+from securepc.manager.stamps.model import Stamp as StampRow
 from securepc.wire import batch as sealing
 from securepc.wire.batch import Unreadable
 from securepc.wire.signed import batch as headers
@@ -26,9 +27,14 @@ from securepc.wire.signed.batch import BatchHeader
 from securepc.wire.signed.documents import b64decode
 from securepc.wire.signed.evidence import Device, Disclosed, Evidence, Range
 from securepc.wire.signed.proofs import Placed, Proven
+from securepc.wire.signed.stamp import Stamp
 
 Wanted = Mapping[int, Collection[int] | None]
 """Leaf index of a batch → the sequence numbers to disclose; None discloses the whole batch."""
+
+
+FindStamp = Callable[[int, int], StampRow | None]
+"""Last leaf that a pack shows, size of its checkpoint → the earliest time stamp between the two, if any."""
 
 
 class Collected(NamedTuple):
@@ -43,7 +49,16 @@ class Collected(NamedTuple):
 class Collector:
     """Makes the parts of one pack. Thread-safe as its reader and key store are."""
 
-    def __init__(self, reader: LogReader, keys: KeyStore, snapshot: Snapshot, kept: Kept) -> None:
+    def __init__(
+        self,
+        reader: LogReader,
+        keys: KeyStore,
+        snapshot: Snapshot,
+        kept: Kept,
+        stamped: FindStamp = lambda leaf, size: None,
+    ) -> None:
+        """`stamped` finds the time stamp for a pack."""
+        self._stamped = stamped
         self._reader = reader
         self._kept = kept
         self._keys = keys
@@ -72,10 +87,18 @@ class Collector:
             devices=tuple(map(self._device, sorted(set(makers.values())))),
             redactions=tuple(map(self._proven, self._redactions(wanted))),
             expiry=expiry.prove(self._snapshot, set(self._gone.values()), self._proven),
+            stamp=self._stamp(max(wanted)),
         )
         lines = (self._line(index, wanted[index]) for index in sorted(wanted))
         expired = sum(self._count(index, wanted[index]) for index in self._gone)
         return Collected(evidence.encode(content), self._snapshot.checkpoint, lines, expired)
+
+    def _stamp(self, last: int) -> Stamp | None:
+        row = self._stamped(last, self._snapshot.size)
+        if row is None:
+            return None
+        proof = self._reader.consistency(self._log, row.size, self._snapshot.size)
+        return Stamp(row.text, tuple(proof), row.response)
 
     def _line(self, index: int, sequences: Collection[int] | None) -> bytes:
         place = self._proven(index)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from securepc.ledger.state import retention
@@ -56,8 +57,12 @@ class EvidenceService:
         self._manager = manager
         self._one_at_a_time = threading.Lock()  # a pack takes a core and a file of its size
 
-    def of_entries(self, log: bytes, entries: Iterable[EntryId], stream: BinaryIO) -> Made:
+    def of_entries(
+        self, log: bytes, entries: Iterable[EntryId], stream: BinaryIO, *, stamped: bool = True
+    ) -> Made:
         """Write the evidence of chosen entries to a seekable stream.
+
+        `stamped`: with a time stamp, where one covers them; readers of before version 3 do not know it.
 
         Raises:
             ApiError: see `refusals`.
@@ -70,12 +75,12 @@ class EvidenceService:
         if not wanted:
             raise refusals.nothing()
         self._sealed_up_to(log, {device: max(numbers) for device, numbers in wanted.items()})
-        collector = self._collector(log)
+        collector = self._collector(log, stamped)
         leaves = _merged(self._leaves_of(log, device, numbers) for device, numbers in wanted.items())
         self._write(collector, leaves, None, stream)
         return Made(sum(map(len, wanted.values())))
 
-    def of_query(self, log: bytes, query: Query, stream: BinaryIO) -> Made:
+    def of_query(self, log: bytes, query: Query, stream: BinaryIO, *, stamped: bool = True) -> Made:
         """Write the evidence of all entries that a search finds; see `of_entries`."""
         leaves: defaultdict[int, set[int]] = defaultdict(set)
         provisional: defaultdict[bytes, set[int]] = defaultdict(set)
@@ -98,13 +103,13 @@ class EvidenceService:
             sealed = self._sealed(log, device)
             not_sealed += sum(number > sealed for number in provisional[device])
             provisional[device] = {number for number in provisional[device] if number <= sealed}
-        collector = self._collector(log)
+        collector = self._collector(log, stamped)
         late = (self._leaves_of(log, device, numbers) for device, numbers in provisional.items())
         wanted = _merged([leaves, *late])
         self._write(collector, wanted, None, stream)
         return Made(sum(map(len, wanted.values())), left_out, not_sealed)
 
-    def of_range(self, log: bytes, claim: Range, stream: BinaryIO) -> Made:
+    def of_range(self, log: bytes, claim: Range, stream: BinaryIO, *, stamped: bool = True) -> Made:
         """Write the evidence of all of a device's entries from first to last, of what expired by what is left
         of it; see `of_entries`."""
         known = self._known(log, claim.device)
@@ -112,7 +117,7 @@ class EvidenceService:
             name = self._manager.devices.names(log).get(claim.device, claim.device.hex())
             raise refusals.beyond(name, known)
         self._sealed_up_to(log, {claim.device: claim.last})
-        collector = self._collector(log)
+        collector = self._collector(log, stamped)
         reader = self._manager.log
         ends = reader.batches(log, claim.device, claim.first, claim.first)
         ends += reader.batches(log, claim.device, claim.last, claim.last)
@@ -162,12 +167,15 @@ class EvidenceService:
                 if header.device == device and header.size and begun and header.sealed_at >= (start or 0):
                     yield header
 
-    def _collector(self, log: bytes) -> Collector:
+    def _collector(self, log: bytes, stamped: bool) -> Collector:
         snapshot = self._manager.witnesses.snapshot(log).snapshot
         if not self._manager.log.genesis().is_signed(snapshot.height):
             snapshot = snapshot._replace(votes=self._votes(snapshot.height))
         kept = self._manager.retention.kept(log)  # later than the snapshot: nothing that had to go is shown
-        return Collector(self._manager.log, self._manager.keys, snapshot, kept)
+        if not stamped:
+            return Collector(self._manager.log, self._manager.keys, snapshot, kept)
+        stamps = partial(self._manager.stamps.covering, log)
+        return Collector(self._manager.log, self._manager.keys, snapshot, kept, stamps)
 
     def _votes(self, height: int) -> tuple[Voted, ...]:
         """What validators voted for the block; they are waited for.

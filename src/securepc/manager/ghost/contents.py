@@ -49,7 +49,7 @@ class Contents:
             ApiError: malformed.
         """
         try:
-            plain = self._manager.keys.log(sender.log).intake.unseal(box)
+            plain = self._manager.keys.unseal(sender.log, box)
             packer = zlib.decompressobj()
             data = packer.decompress(plain, _LARGEST)
         except (ValueError, zlib.error) as error:

@@ -64,6 +64,8 @@ class Health:
             found.append("restored")
         if self._manager.backups.late:
             found.append("backup-late")
+        if self._manager.stamps.late():
+            found.append("stamp-late")
         found += [f"follower-{name}" for name in self._manager.opener.failing()]
         return found
 
@@ -78,4 +80,6 @@ class Health:
             found[f'refusals_total{{code="{code}"}}'] = times
         for log in self._manager.log.logs():
             found[f'log_size{{log="{log.hex()}"}}'] = self._manager.log.size(log)
+            for stamp in self._manager.stamps.newest(log):
+                found[f'stamp_time_seconds{{log="{log.hex()}"}}'] = stamp.time / 1_000_000
         return found

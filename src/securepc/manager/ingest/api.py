@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 
 from securepc.manager.core import Manager, manager_of
 from securepc.manager.devices.enrolment import Asked
-from securepc.manager.ingest import messages, upload
+from securepc.manager.ingest import messages, renewal, upload
 from securepc.manager.ingest import request as requests
 from securepc.manager.ingest.request import LARGE, SMALL, Sender
 from securepc.manager.ingest.route import AgentRoute, need_room
@@ -92,6 +92,16 @@ async def keys(
 
 def _notices(manager: Manager, log: bytes, after: int) -> list[str]:
     return [b64encode(frame) for frame in manager.keyring.notices(log, after)]
+
+
+@router.post("/rotate")
+async def rotate(request: Request, manager: Here) -> dict[str, Any]:
+    """A device has a new key. Needs no session: the leaf that it brings is signed by the old key."""
+    need_room(manager)
+    body = await manager.ingest.bodies.read(request, SMALL)
+    device = await asyncio.to_thread(lambda: renewal.renew(manager, messages.read(body, messages.Renewal)))
+    request.state.claimed = device
+    return {"device": device.hex()}
 
 
 @router.post("/session")

@@ -43,6 +43,12 @@ class SessionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     device: str
 
 
+class Renewal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`POST rotate`: the leaf, base64."""
+
+    frame: str
+
+
 class ProvisionalLines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`POST provisional`: line i has sequence `first + i`."""
 

@@ -26,6 +26,15 @@ MOST_FAULTS = 150
 """Faults without a verdict above which nothing more is judged; a verdict names 300 at most."""
 
 
+def sign_anew(manager: Manager, log: bytes) -> None:
+    """The verdict that is not on the ledger yet, by the registrar of now."""
+    with manager.database.write() as session:
+        row = session.get(Opening, log)
+        if row is not None and row.verdict is not None:
+            body = leaf.split(row.verdict).body
+            row.verdict = leaf.frame("verdict", body, manager.keys.log(log).registrar.sign)
+
+
 class Verdicts:
     """Makes verdicts and sees them onto the ledger. Used on the opener's thread.
 

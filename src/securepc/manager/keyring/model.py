@@ -17,3 +17,4 @@ class KeyNotice(Base):
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     at: Mapped[int]
     frame: Mapped[bytes]
+    name: Mapped[str] = mapped_column(server_default="")  # of the key that changed; empty before it was kept

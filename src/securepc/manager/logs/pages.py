@@ -16,6 +16,7 @@ from securepc.manager.console.words import Word
 from securepc.manager.core import Manager
 from securepc.manager.ingest.model import Fault
 from securepc.manager.refusal import N_
+from securepc.manager.stamps.pages import stamping
 from securepc.wire import keys
 from securepc.wire.enrolment import fingerprint
 from securepc.wire.signed import block as blocks
@@ -76,6 +77,8 @@ def ledger(request: Request, manager: Here, caller: Anyone) -> Response:
         origin=head.origin,
         witnesses=_witnesses(manager, caller.log),
         quorum=manager.witnesses.quorum,
+        stamping=stamping(manager, caller),
+        stamped=request.query_params.get("stamped", ""),
         note=now.checkpoint.decode("utf-8"),
         key=str(manager.log.key(caller.log)),
         identity=fingerprint(manager.keys.identity.public).hex(),

@@ -48,6 +48,7 @@ OURS: tuple[Kind, ...] = (
     kind("agent.tamper", "改ざんの検知", "Tampering found", "detail epoch sequence", urgent=True),
     kind("agent.clock", "時計の変更", "Clock changed", "drift previous"),
     kind("agent.disk", "ディスク容量の不足", "Disk nearly full", "free folder", urgent=True),
+    kind("agent.renewed", "PCの鍵の交換", "PC's key changed", "epoch"),
     kind("agent.keys", "管理者の鍵の変更", "Manager's keys changed", "number changed", urgent=True),
     kind("agent.error", "エージェントの異常", "Agent error", "detail ja en"),
     kind("agent.removed", "エージェントの削除", "Agent removed", "detail", urgent=True),
@@ -113,6 +114,7 @@ OURS: tuple[Kind, ...] = (
     kind("admin.redact", "墨消しの操作", "Redaction", "action entry reason requester"),
     kind("admin.retention", "保管期限の処理", "Retention carried out", "action period expires"),
     kind("admin.setting", "設定の変更", "Setting changed", "name previous state"),
+    kind("admin.stamp", "タイムスタンプの取得", "Time stamp received", "authority stamped count sha256"),
     # what the manager found
     kind("alarm.unreadable", "読めない封印", "Unreadable batch", "device leaf reason"),
     kind("alarm.differs", "仮の行との不一致", "Differs from its provisional lines", "device leaf detail"),

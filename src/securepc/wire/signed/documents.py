@@ -114,6 +114,15 @@ _IN_LOG = {"log": handle, "at": time}
 _ORDER = {"log": handle, "device": handle, "number": integer, "issued": time, "expires": time}
 _MEDIUM = ("kind", "vendor", "product", "serial")
 
+_NOTICE: dict[str, Check] = {
+    **_IN_LOG,
+    "number": integer,  # rises by one
+    "by": KEY,  # the identity key in force before
+    "identity": KEY,
+    "log_key": text(300),
+    "commands": KEY,
+}
+
 KINDS: dict[str, dict[str, Check]] = {
     # leaves of a log
     "log": {
@@ -200,24 +209,10 @@ KINDS: dict[str, dict[str, Check]] = {
         "shares": array(record({"generation": integer, "box": base64_of(80)}), 4),
     },
     # which keys an agency's manager has from now on; `by` signed this
-    "keys": {
-        **_IN_LOG,
-        "number": integer,  # rises by one
-        "by": KEY,  # the identity key in force before
-        "identity": KEY,
-        "log_key": text(300),
-        "commands": KEY,
-    },
+    "keys": _NOTICE,
+    "keys/v2": {**_NOTICE, "intake": KEY},
     # the same, and where that manager is from now on
-    "moved": {
-        **_IN_LOG,
-        "number": integer,
-        "by": KEY,
-        "identity": KEY,
-        "log_key": text(300),
-        "commands": KEY,
-        "address": text(300),
-    },
+    "moved": {**_NOTICE, "address": text(300)},
     # between managers: whom an agency may be sealed to, and that it has arrived; signed by `identity`
     "manager-card": {"at": time, "identity": KEY, "box": KEY, "chain": HASH, "address": text(300)},
     "arrived": {**_IN_LOG, "size": integer, "identity": KEY},

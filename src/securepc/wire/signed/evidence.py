@@ -11,22 +11,21 @@ from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
 from securepc.wire.signed import batch as headers
-from securepc.wire.signed import canonical, documents, proofs, votes
+from securepc.wire.signed import canonical, documents, proofs, stamp, votes
 from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.documents import b64decode, b64encode
 from securepc.wire.signed.pack import MAX_BATCH, MAX_EVIDENCE
 from securepc.wire.signed.proofs import Placed, Proven
+from securepc.wire.signed.stamp import Stamp
 from securepc.wire.signed.votes import Voted
 
-FORMAT, FORMAT_VOTED = "securepc/evidence/v1", "securepc/evidence/v2"
-FORMAT_EXPIRED, FORMAT_VOTED_EXPIRED = "securepc/evidence/v5", "securepc/evidence/v6"
-"""With `expiry`, four more: of some batches nothing is left but their headers."""
+FORMAT, VERSIONS = "securepc/evidence/v", 8
+"""Version 1; under validators' votes one more, with a time stamp two more, with `expiry` four more."""
 MAX_DEVICES = 10_000
 MAX_REGISTRY = 10_000
 """Records of the registry that tell of expiry: months, and holds."""
 MAX_SETS = 256
 """Of validators, one after the other."""
-
 ProofsOf = Callable[[Sequence[bytes], Sequence[int]], list[list[bytes]]]
 """(leaf hashes, indexes) → inclusion paths: `ledger.merkle.paths`, handed in as `wire` imports nothing."""
 
@@ -67,6 +66,7 @@ class Evidence(NamedTuple):
     # Where validators order blocks: each header that hands over to another set of them, by rising height,
     # and last the one whose `app_hash` covers `record`.
     votes: tuple[Voted, ...] = ()
+    stamp: Stamp | None = None
     expiry: Expiry | None = None  # only where a batch is shown as expired
 
 
@@ -161,7 +161,7 @@ def decode(data: bytes) -> Evidence:
     value = canonical.decode(data, limit=MAX_EVIDENCE)
     known = value.get("format") if isinstance(value, dict) else None
     if not isinstance(known, str) or known not in _FORMATS:
-        raise Malformed(f"evidence.json is not of the format {FORMAT} to {FORMAT_VOTED_EXPIRED[-2:]}")
+        raise Malformed(f"evidence.json is not of a format from {FORMAT}1 to v{VERSIONS}")
     if not _FORMATS[known](value):
         raise Malformed("evidence.json: a field is missing, unknown or not what it should be")
     return Evidence(
@@ -169,6 +169,7 @@ def decode(data: bytes) -> Evidence:
         log=bytes.fromhex(value["log"]),
         block=b64decode(value.get("block", "")),
         votes=_read_votes(value.get("votes")),
+        stamp=stamp.read(value["stamp"]) if "stamp" in value else None,
         record=proofs.read_record(value["record"]),
         registrars=proofs.read_leaves(value["registrars"], "registrars"),
         devices=tuple(
@@ -288,10 +289,15 @@ _EXPIRY = documents.record({"leaves": proofs.LEAVES, "records": documents.array(
 _BLOCK = {"block": proofs.is_base64}
 _VOTES = {"votes": documents.array(votes.VOTED, MAX_SETS)}
 _FORMATS = {
-    FORMAT: documents.record({**_COMMON, **_BLOCK}),
-    FORMAT_VOTED: documents.record({**_COMMON, **_VOTES}),
-    FORMAT_EXPIRED: documents.record({**_COMMON, **_BLOCK, "expiry": _EXPIRY}),
-    FORMAT_VOTED_EXPIRED: documents.record({**_COMMON, **_VOTES, "expiry": _EXPIRY}),
+    f"{FORMAT}{1 + number}": documents.record(
+        {
+            **_COMMON,
+            **(_VOTES if number & 1 else _BLOCK),
+            **({"stamp": stamp.FIELD} if number & 2 else {}),
+            **({"expiry": _EXPIRY} if number & 4 else {}),
+        }
+    )
+    for number in range(VERSIONS)
 }
 _RAW = documents.record({"raw": proofs.is_base64})
 
@@ -328,20 +334,21 @@ def _write_form(evidence: Evidence) -> dict[str, Any]:
     """The format, and what only this format has."""
     form: dict[str, Any]
     if not evidence.votes:
-        form = {"format": FORMAT, "block": b64encode(evidence.block)}
+        form = {"block": b64encode(evidence.block)}
     elif evidence.block:
         raise Malformed("evidence.json: a signed block and votes")
     else:
-        form = {"format": FORMAT_VOTED, "votes": [votes.write(voted) for voted in evidence.votes]}
-    if evidence.expiry is None:
-        return form
-    return form | {
-        "format": FORMAT_VOTED_EXPIRED if evidence.votes else FORMAT_EXPIRED,
-        "expiry": {
+        form = {"votes": [votes.write(voted) for voted in evidence.votes]}
+    if evidence.stamp is not None:
+        form["stamp"] = stamp.write(evidence.stamp)
+    if evidence.expiry is not None:
+        form["expiry"] = {
             "leaves": [proofs.write_leaf(leaf) for leaf in evidence.expiry.leaves],
             "records": [proofs.write_record(record) for record in evidence.expiry.records],
-        },
-    }
+        }
+    number = 1 + ("votes" in form) + 2 * ("stamp" in form) + 4 * ("expiry" in form)
+    form["format"] = f"{FORMAT}{number}"
+    return form
 
 
 def _read_votes(values: list[Any] | None) -> tuple[Voted, ...]:

@@ -32,6 +32,7 @@ PAGES = (
     "/entries/{pc}.1",
     "/files?device={pc}&name=/home/suzuki/見積書.xlsx&at=4000000000000000",
     "/ledger",
+    "/keys",
     "/alerts",
     "/policy",
     "/accounts",
@@ -52,6 +53,20 @@ def test_every_page_in_both_languages(office: Office, language: str) -> None:
         assert "<b>evil</b>" not in page
         japanese = len(re.findall(r"[ぁ-ん]", re.sub(r"<option.*?</option>", "", page)))
         assert (japanese > 20) if language == "ja" else (japanese <= 40), (path, japanese)
+
+
+def test_admins_order_pcs_to_change_their_keys(office: Office) -> None:
+    """One order a PC at a time; nobody else's PC."""
+    handle = office.pc.handle.hex()
+    ordered = [post(office.owner, "/keys", "/keys/devices", device=handle).headers["location"]]
+    ordered.append(post(office.owner, "/keys", "/keys/devices").headers["location"])
+    assert ordered == ["/keys?ordered=1#pcs", "/keys?ordered=0#pcs"]
+    assert post(office.owner, "/keys", "/keys/devices", device="0" * 32).status_code == 404
+    page = office.owner.get("/keys").text
+    assert f'value="{handle}"' in page
+    manager = office.manager
+    (row,) = manager.commands.of_device(manager.devices.agencies()[0], office.pc.handle)
+    assert (row.order, row.state) == ("rotate-key", "waiting")
 
 
 def test_a_search_finds_and_leads_to_the_entry(office: Office) -> None:
@@ -292,14 +307,15 @@ def test_an_auditor_reads_and_changes_nothing(office: Office) -> None:
 
 def test_an_administrator_changes_what_is_recorded(office: Office) -> None:
     page = office.owner.get("/policy").text
-    assert page.count("Nothing of this kind is recorded") == 1 and "1.1" in page
-    on = dict.fromkeys(("files", "processes", "hash", "network", "prints"), "on")
+    off = page.count("Nothing of this kind is recorded")  # by default
+    assert "1.1" in page
+    on = dict.fromkeys(("files", "processes", "hash", "network", "prints", "media"), "on")
     assert post(office.owner, "/policy", "/policy", **on).status_code == 303
     collect = office.manager.policies.rules(HERE)["collect"]
     assert collect["sessions"]["on"] is False and collect["processes"]["command"] is False
     assert collect["files"] == {"on": True, "paths": [], "exclude": []}, "the rest stays"
     page = office.owner.get("/policy").text
-    assert page.count("Nothing of this kind is recorded") == 2 and "1.2" in page
+    assert page.count("Nothing of this kind is recorded") == off + 1 and "1.2" in page
     assert post(office.owner, "/policy", "/policy", **on).status_code == 303
     assert len(office.manager.policies.versions(HERE)) == 2, "no new version without a change"
     assert office.manager.policies.rules(THERE)["collect"]["sessions"]["on"] is True
