@@ -11,7 +11,7 @@ from securepc.manager.accounts.auth import Caller, Here, current_account, requir
 from securepc.manager.alerts import service, texts
 from securepc.manager.alerts.model import Alert
 from securepc.manager.audit import service as audit
-from securepc.manager.console import view
+from securepc.manager.console import i18n, view
 from securepc.manager.health.disk import is_encrypted
 from securepc.manager.refusal import N_, Forbidden, NotFound
 
@@ -20,6 +20,12 @@ router = APIRouter(prefix="/alerts", include_in_schema=False)
 Anyone = Annotated[Caller, Depends(current_account)]
 Admin = Annotated[Caller, Depends(require_role("admin"))]
 _CLOSED = 50
+_PROBLEMS = {
+    "disk-full": N_("The disk is full"),
+    "restored": N_("Restored: waiting for PCs and witnesses"),
+    "backup-late": N_("No backup for too long"),
+}
+"""Those of `health.problems` that have words; the others are for a technician."""
 
 
 @router.get("")
@@ -35,7 +41,7 @@ def alerts(request: Request, manager: Here, caller: Anyone) -> Response:
                 .limit(_CLOSED)
             )
         )
-    language = view.language_of(request, caller)
+    language, found = view.language_of(request, caller), manager.health.problems()
     return view.page(
         request,
         "alerts/alerts.html",
@@ -45,7 +51,7 @@ def alerts(request: Request, manager: Here, caller: Anyone) -> Response:
         closed=closed,
         names=manager.devices.names(caller.log),
         sentence=lambda row: texts.sentence(row.code, row.data)[0 if language == "ja" else 1],
-        problems=manager.health.problems(),
+        problems=[i18n.translate(language, _PROBLEMS[one]) if one in _PROBLEMS else one for one in found],
         encrypted=is_encrypted(manager.home.root),
         stamping=manager.stamps.is_configured,
         stamp=next(iter(manager.stamps.newest(caller.log)), None),

@@ -26,6 +26,10 @@ _NO_MAIL = N_("No mail server is set up: warnings reach nobody who is not lookin
 _MAIL_FAILS = N_("Mail can't be sent. See what the mail server says.")
 _NOBODY = N_("Nobody gets mail yet: enter an address.")
 _NO_BACKUP = N_("No backup is set up: the manager's disk is the only copy. See [backup] in config.toml.")
+_RESTORED = N_(
+    "This manager was restored from a backup and waits for what PCs and witnesses know of the log: %(seen)s "
+    "have answered, %(missing)s not yet. PCs keep their entries until then."
+)
 _DISK = N_("The manager's disk could not be confirmed to be encrypted.")
 
 
@@ -51,7 +55,8 @@ def of_today(manager: Manager, log: bytes, devices: list[Device], read: Reader) 
         opened = alerts.open_alerts(session, log)
     shown: list[Any] = [row for row in opened if row.level == "alert" and row.code not in _SAID_ELSEWHERE]
     spoken = 0 if read.language == "ja" else 1
-    found = [Todo("bad", "/alerts", texts.sentence(row.code, row.data)[spoken]) for row in shown[:_MOST]]
+    found = _restored(manager, log, read)
+    found += [Todo("bad", "/alerts", texts.sentence(row.code, row.data)[spoken]) for row in shown[:_MOST]]
     if len(shown) > _MOST:
         found.append(Todo("bad", "/alerts", many(_MORE, len(shown) - _MOST)))
     if silent:
@@ -71,3 +76,11 @@ def of_today(manager: Manager, log: bytes, devices: list[Device], read: Reader) 
     if is_encrypted(manager.home.root) is not True:
         found.append(Todo("plain", "/alerts", i18n.translate(read.language, _DISK)))
     return found
+
+
+def _restored(manager: Manager, log: bytes, read: Reader) -> list[Todo]:
+    gathered = manager.restored.gathered(log)
+    if gathered is None:
+        return []
+    numbers = {"seen": read.number(gathered.shown), "missing": read.number(gathered.missing)}
+    return [Todo("bad", "/alerts", i18n.translate(read.language, _RESTORED) % numbers)]
