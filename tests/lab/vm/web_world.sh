@@ -14,5 +14,5 @@ systemd-run --quiet --collect --unit=world-names $in_world dnsmasq --keep-in-for
     --no-resolv --no-hosts --user=root --address=/#/10.9.0.80 --address=/smtp.midori.example/10.9.0.25
 systemd-run --quiet --collect --unit=world-servers $in_world python3 /root/world/servers.py
 printf '[main]\ndns=none\n' >/etc/NetworkManager/conf.d/world.conf # or a lease that comes late takes the line away again
-nmcli general reload conf
+systemctl kill -s HUP NetworkManager
 echo "nameserver 10.9.0.80" >/etc/resolv.conf
