@@ -2,8 +2,9 @@
 
 The tree is accepted only if all of this holds (docs/formats/receipt.md):
 
-1. the log's first leaf is in it, and names the registrar
-2. each leaf that opened a tree is in it, signed by that registrar; the checkpoint has the last one's name
+1. the log's first leaf is in it, and names the registrar; each change of it is signed by the one before
+2. each leaf that opened a tree is in it, signed by the registrar of then; the checkpoint has the last
+   one's name
 3. one of those that opened a tree after the one that this PC knows follows a checkpoint that is at least the
    last one of this PC: larger, or the same. Or nothing was lost: what this PC knows is a part of it
 """
@@ -53,6 +54,8 @@ def accept(
         Trouble: "garbled" where it is nothing like it, "inconsistent" where it is not acceptable.
     """
     openings = _openings(value, checkpoint, log)
+    if not openings:
+        raise garbled("not the trees of a log")
     end = openings[-1]
     if checkpoint.origin != checkpoints.origin_of(log, end.name):
         raise inconsistent(f"{checkpoint.origin} is not the tree that was opened last")
@@ -84,17 +87,23 @@ def _openings(value: object, checkpoint: Checkpoint, log: bytes) -> list[_Openin
         try:
             merkle.verify_inclusion(index, checkpoint.size, merkle.leaf_hash(data), proof, checkpoint.root)
             parts = leaves.split(data)
-            document = documents.decode("log", parts.body)
+            if parts.kind not in ("log", "registrar"):
+                raise Malformed(f"a leaf {parts.kind}")
+            document = documents.decode(parts.kind, parts.body)
         except (ProofError, Malformed) as error:
             raise inconsistent(f"leaf {index}: {error}") from None
-        registrar = registrar or b64decode(document["registrar"], 32)
-        if parts.kind != "log" or not keys.verify(registrar, parts.message, parts.signature):
+        registrar = registrar or b64decode(document.get("registrar", ""), 32)
+        if not keys.verify(registrar, parts.message, parts.signature):
             raise inconsistent(f"leaf {index} is not by the log's registrar")
-        follows = document["follows"]
-        ordered = index > before and (index == 0) == first == (follows is None)
-        if document["log"] != log.hex() or not ordered:
+        if document["log"] != log.hex() or index <= before or (index == 0) != first:
             raise inconsistent(f"leaf {index} opens no tree of this log")
         before = index
+        if parts.kind == "registrar":
+            registrar = b64decode(document["key"], 32)
+            continue
+        follows = document["follows"]
+        if first != (follows is None):
+            raise inconsistent(f"leaf {index} opens no tree of this log")
         if follows is not None:
             name = checkpoints.tree_name(headers.message_hash(data))
             root = b64decode(follows["root"], 32)

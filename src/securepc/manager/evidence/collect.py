@@ -13,18 +13,16 @@ from securepc.ledger.keys import KeyStore
 from securepc.ledger.log import LogReader
 from securepc.ledger.snapshot import Path, Snapshot
 from securepc.ledger.state import DeviceRecord, Registry, retention
-from securepc.ledger.state.records import KeyRecord, LogRecord, RedactionRecord, TreeRecord
-from securepc.manager.evidence import expiry, refusals
+from securepc.ledger.state.records import KeyRecord, RedactionRecord
+from securepc.manager.evidence import expiry, refusals, registrars
 from securepc.manager.retention.kept import Kept
 from securepc.manager.retention.standing import Standing
 from securepc.manager.stamps.model import Stamp as StampRow
 from securepc.wire import batch as sealing
 from securepc.wire.batch import Unreadable
 from securepc.wire.signed import batch as headers
-from securepc.wire.signed import documents, evidence
-from securepc.wire.signed import leaf as leaves
+from securepc.wire.signed import evidence
 from securepc.wire.signed.batch import BatchHeader
-from securepc.wire.signed.documents import b64decode
 from securepc.wire.signed.evidence import Device, Disclosed, Evidence, Range
 from securepc.wire.signed.proofs import Placed, Proven
 from securepc.wire.signed.stamp import Stamp
@@ -189,18 +187,7 @@ class Collector:
         return Device(_placed(*proven), tuple(map(self._proven, sorted(places))))
 
     def _registrars(self) -> list[int]:
-        """The log's first leaf, every change of its registrar, and where it goes on after a restore."""
-        trees = [r.leaf for r in self._records if isinstance(r, TreeRecord)]
-        first = leaves.split(self._reader.leaf(self._log, 0))
-        opening = documents.decode("log", first.body)
-        now = next(r for r in self._records if isinstance(r, LogRecord))
-        if b64decode(opening["registrar"]) == now.registrar:
-            return [0, *trees]
-        # Changes of registrar are so rare that no index of them is kept.
-        stored = self._reader.leaves(self._log, 0, self._snapshot.size)
-        return sorted(
-            {0, *trees, *(one.index for one in stored if leaves.split(one.leaf).kind == "registrar")}
-        )
+        return registrars.places(self._reader, self._log, self._records, self._snapshot.size)
 
     def _redactions(self, wanted: Wanted) -> list[int]:
         """The leaves that say that an entry of these was redacted."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from securepc.ledger.log import LogReader
+from securepc.manager.evidence import registrars
 from securepc.wire.signed.documents import b64encode
 
 
@@ -18,8 +19,9 @@ def shared(reader: LogReader, log: bytes, tree: str, size: int) -> int:
 
 
 def proven(reader: LogReader, log: bytes, size: int) -> list[dict[str, Any]]:
-    """The log's first leaf and those that opened its trees, each with the proof that it is among `size`."""
-    places = [0, *(one.leaf for one in reader.trees(log))]
+    """The log's first leaf, those that opened its trees and those that changed its registrar, each with the
+    proof that it is among `size`."""
+    places = registrars.places(reader, log, reader.records(log), size)
     proofs = reader.inclusions(log, places, size)
     return [
         {
