@@ -61,6 +61,7 @@ MOVING: tuple[str, ...] = (
     "software_removals",
     "software_requests",
     "software_violations",
+    "stamps",
     "takeouts",
     "takeout_files",
 )
@@ -78,6 +79,7 @@ STAYING = {
     "sessions": "people sign in again",
     "sign_in_attempts": "of this manager",
     "sign_in_links": "people sign in again",
+    "stamp_attempts": "of this manager's asking",
     "witness_states": "asked for again",
 }
 """The others, and why."""
