@@ -228,7 +228,9 @@ class Uploader:
         self._state.succeed(verified.note, successor.kept, values)
         self._pending = None
         kept = min(successor.kept, last.size)
-        self._report("ledger.restored", {"size": last.size, "kept": kept, "log": verified.checkpoint.origin})
+        self._report(
+            "ledger.restored", {"leaves": last.size, "kept": kept, "log": verified.checkpoint.origin}
+        )
 
     def _go_back(self, outgoing: Outgoing, trouble: Trouble) -> None:
         """The ledger continues from another batch than was sent: send from there, if it is still here.

@@ -34,6 +34,9 @@ FIELDS: dict[str, Field] = dict(
         _field("folders", "list", "フォルダー", "Folders"),
         _field("raw", "hex", "名前の生バイト", "Bytes of the name"),
         _field("size", "bytes", "サイズ", "Size"),
+        _field("leaves", "integer", "復元前のリーフ数", "Leaves before"),
+        _field("kept", "integer", "引き継いだリーフ数", "Leaves kept"),
+        _field("log", "text", "ログ", "Log"),
         _field("medium", "text", "媒体", "Medium"),
         _field("shared", "text", "共有名", "Share"),
         # who and by what

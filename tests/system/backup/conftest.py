@@ -9,6 +9,7 @@ import pytest
 from running_manager import Running, make_home, wait_for
 
 from securepc.ledger.keys import open_keys
+from securepc.manager import clock
 from securepc.wire.recovery import RecoveryKey
 
 SETTINGS = """
@@ -53,16 +54,16 @@ def back_up(running: Running) -> Callable[[], int]:
 
     def now() -> int:
         backups = running.manager.backups
-        before = backups.state()
+        asked = clock.now()
         backups.ask("backup", "test")
 
         def tested() -> int | None:
-            state = backups.state()
-            for run in state.runs:
-                if before.runs and run.id <= before.runs[0].id:
-                    break
-                assert not run.error, run.error
-                if run.kind == "test":
+            """Another may have been under way when this one was asked for: its snapshot is older."""
+            runs = backups.state().runs
+            made = {run.number for run in runs if run.kind == "backup" and run.moment >= asked}
+            for run in runs:
+                assert run.at < asked or not run.error, run.error
+                if run.kind == "test" and run.number in made:
                     return run.number
             return None
 

@@ -138,6 +138,7 @@ def test_a_pack_is_made_and_verifies(shell: Shell, device: Device, tmp_path: Pat
         "file": "query.zip",
         "entries": 11,
         "left_out": 0,
+        "expired": 0,
         "not_sealed": 0,
     }
     complete = shell("evidence", "--range", "営業1号機", "1", "61", "-o", "range.zip", "--json", lang="en")

@@ -63,7 +63,7 @@ def test_no_room_for_search_files_is_an_alert_and_loses_nothing(
     monkeypatch.setattr(keeper, "INTERVAL", 0.05)
     write = files.write
 
-    def no_room(*_: object) -> None:
+    def no_room(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(files, "write", no_room)

@@ -194,6 +194,8 @@ class Backups:
 
     def _test(self) -> None:
         """Restore the newest snapshot on trial; from then on PCs may forget what it holds."""
+        if "backup" in self._asked:
+            return  # asked for while another was made: that one comes first, and is the one to be tested
         if not self._due("test", self._settings.test_minutes * 60):
             return
         newest = self._last_number()

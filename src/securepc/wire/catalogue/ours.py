@@ -62,7 +62,7 @@ OURS: tuple[Kind, ...] = (
         "agent",
         urgent=True,
     ),
-    kind("ledger.restored", "台帳の復元", "Ledger restored", "size kept log", "agent", urgent=True),
+    kind("ledger.restored", "台帳の復元", "Ledger restored", "leaves kept log", "agent", urgent=True),
     # collection itself: nothing is dropped silently
     kind("collect.started", "収集の開始", "Collection started", "collector how folders"),
     kind("collect.degraded", "収集の制限", "Collection limited", "collector how reason ja en"),
