@@ -26,7 +26,7 @@ test:
 lab:
 	@tools/lab
 	@tools/venv lab
-	$(BIN)/python -m pytest --lab $(ARGS)
+	@tools/lab-tests $(ARGS)
 
 soak:
 	@tools/lab
