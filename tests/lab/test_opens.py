@@ -77,11 +77,14 @@ def test_a_browser_that_opens_a_document_is_named(
     home: Path, gathered: Gathered, collector: OpensCollector
 ) -> None:
     browser = home / "firefox"
-    shutil.copy(shutil.which("cat") or "", browser)
+    shutil.copy(shutil.which("bash") or "", browser)
     document = home / "申込書.docx"
     document.write_bytes(b"PK" * 50)
-    subprocess.run([browser, document], check=True, stdout=subprocess.DEVNULL)
-    [seen] = gathered.until(lambda g: g.of("file.open"))
+    # As a browser does, it goes on when it has read it.
+    with subprocess.Popen(
+        [browser, "-c", 'read -r -n 1 x <"$0"; read -r y', document], stdin=subprocess.PIPE
+    ):
+        [seen] = gathered.until(lambda g: g.of("file.open"))
     assert (seen["browser"], seen["process"]) == ("firefox", "firefox")
 
 

@@ -44,11 +44,14 @@ class Desk:
         os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
         self.env = {"PATH": os.environ["PATH"], "XAUTHORITY": str(self.authority), "LC_ALL": "C.UTF-8"}
         self._xauth(":0", cookie)  # the server reads the cookie, whatever display it stands for
-        one = self.start(*server, stdout=subprocess.PIPE)
+        said = folder / "xvfb.log"
+        with said.open("wb") as log:
+            one = self.start(*server, stdout=subprocess.PIPE, stderr=log)
         assert one.stdout is not None
         ready, _, _ = select.select([one.stdout], [], [], 20)
-        assert ready
-        self.display = ":" + one.stdout.readline().decode().strip()
+        number = one.stdout.readline().decode().strip() if ready else ""
+        assert number, said.read_text()
+        self.display = f":{number}"
         self._xauth(self.display, cookie)
         self.env |= {"DISPLAY": self.display, "HOME": str(folder)}
         self.start("openbox")
