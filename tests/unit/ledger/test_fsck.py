@@ -260,8 +260,9 @@ def test_keys_of_batches_are_looked_for(tmp_path: Path) -> None:
     "edit",
     [
         None,
-        "UPDATE leaves SET leaf = substr(leaf, 1, 357) || x'00' WHERE place = 60",  # not even text
-        "UPDATE leaves SET leaf = CAST(substr(leaf, 1, 357) || x'00' AS BLOB) WHERE place = 60",
+        "UPDATE leaves SET leaf = substr(leaf, 1, 357) || x'ff' WHERE place = 60",  # not even text
+        "UPDATE leaves SET leaf = CAST(substr(leaf, 1, 357) || x'ff' AS BLOB) WHERE place = 60",
+        # (A signature never ends in ff: its last byte is below 0x11.)
         "UPDATE records SET record = x'7b7d' WHERE type = 'device'",
         "UPDATE leaves SET leaf = 7 WHERE place = 61",
     ],
