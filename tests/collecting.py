@@ -34,7 +34,7 @@ class Gathered:
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [event.data for event in list(self.events) if event.kind == kind]
 
-    def until(self, condition: Callable[[Gathered], Any], seconds: float = 20.0) -> Any:
+    def until(self, condition: Callable[[Gathered], Any], seconds: float = 60.0) -> Any:
         """Wait for a condition; what was gathered is shown where it never comes true."""
         end = time.monotonic() + seconds
         while True:

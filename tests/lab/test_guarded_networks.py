@@ -125,7 +125,7 @@ class Guard:
         self.process.stdin.flush()
         return dict(json.loads(self.process.stdout.readline()))
 
-    def until(self, condition: Any, seconds: float = 15.0) -> dict[str, Any]:
+    def until(self, condition: Any, seconds: float = 60.0) -> dict[str, Any]:
         def found() -> dict[str, Any] | None:
             answer = self.ask()
             return answer if condition(answer) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from securepc.agent import files
+from securepc.agent import files, queue
 from securepc.agent.journal import ChainKey, Identity
 from securepc.agent.journal.store import JournalStore
 from securepc.agent.queue import Queue
@@ -69,10 +69,11 @@ class Opened:
         self.headers: list[headers.BatchHeader] = []
         self.entries: list[bytes] = []
         self.bad_seals: list[int] = []
-        queue = Queue(home / "queue")
+        # Read only: the journal may be writing, and a `Queue` of our own would clear its temporary files.
+        waiting = {int(path.stem): path for path in (home / "queue").glob("*.batch")}
         verifier, previous, first = chain.Verifier(K0), REGISTRATION, 1
-        for epoch in queue.after(0, 1_000_000):
-            batch = queue.get(epoch)
+        for epoch, path in sorted(waiting.items()):
+            batch = queue.unpack(path.read_bytes())
             message = leaves.split(batch.leaf)
             assert keys.verify(DEVICE_KEY.public, message.message, message.signature)
             header = headers.of_leaf(batch.leaf)

@@ -129,7 +129,7 @@ class Keeper:
         self.positions[log] = position
 
 
-def wait_for(condition: Callable[[], T], seconds: float = 20) -> T:
+def wait_for(condition: Callable[[], T], seconds: float = 60) -> T:
     until = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < until, "it did not happen in time"

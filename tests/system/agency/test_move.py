@@ -79,7 +79,7 @@ class Office:
         self.count += 1
         assert agent.record(event(agent, self.count))
         assert agent.journal.seal(5.0)
-        wait_for(lambda: agent.uploader.acknowledged > before, 40)
+        wait_for(lambda: agent.uploader.acknowledged > before, 60)
 
     def sound(self, home: Path) -> None:
         genesis = geneses.parse((home / "trust" / "genesis.json").read_bytes())
@@ -150,10 +150,10 @@ def test_an_agency_moves_and_comes_back(office: Office) -> None:
     office.move(one, two, there)
     with Running(one, port=port(home)) as manager, Running(two, port=port(there)) as second:
         assert manager.manager.devices.agencies() == [other]
-        wait_for(lambda: agent.config.address == there, 40)
+        wait_for(lambda: agent.config.address == there, 60)
         office.works(agent)
         assert log in second.manager.devices.agencies()
-        wait_for(lambda: len(found(second, log)) == office.count, 40)
+        wait_for(lambda: len(found(second, log)) == office.count, 60)
         during = evidence(second, log, office.folder / "during.zip")
         refused = httpx.get(
             f"{manager.address}/api/v1/entries",
@@ -170,9 +170,9 @@ def test_an_agency_moves_and_comes_back(office: Office) -> None:
 
     office.move(two, one, home)
     with Running(two, port=port(there)) as second, Running(one, port=port(home)) as manager:
-        wait_for(lambda: agent.config.address == home, 40)
+        wait_for(lambda: agent.config.address == home, 60)
         office.works(agent)
-        wait_for(lambda: len(found(manager, log)) == office.count, 40)
+        wait_for(lambda: len(found(manager, log)) == office.count, 60)
         after = evidence(manager, log, office.folder / "after.zip")
         leaves = list(manager.manager.log.leaves(log, 0, 1_000))
         device = agent.config.device

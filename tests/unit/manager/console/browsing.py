@@ -62,7 +62,7 @@ def new_pc(app: FastAPI, called: str) -> Device:
     return pc
 
 
-def until(condition: Callable[[], Any], seconds: float = 20) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
     """Wait until something is so; gives it."""
     end = time.monotonic() + seconds
     while not (found := condition()):
