@@ -36,7 +36,12 @@ class Child:
     """One process of ours; what it prints goes to a file."""
 
     def __init__(
-        self, name: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str]
+        self,
+        name: str,
+        arguments: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str],
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self.name = name
         self.log = log
@@ -49,6 +54,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **environment},
                 start_new_session=True,
+                pass_fds=pass_fds,
                 preexec_fn=_end_with_parent,
             )
 
@@ -89,10 +95,17 @@ class Children:
         self._logs = home / "log"
         self._children: list[Child] = []
 
-    def start(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Child:
-        """Start `python ARGUMENTS`; its output is appended to `log/NAME.log`."""
+    def start(
+        self,
+        name: str,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> Child:
+        """Start `python ARGUMENTS`, which inherits these descriptors; its output is appended to
+        `log/NAME.log`."""
         self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        child = Child(name, arguments, self._logs / f"{name}.log", environment or {})
+        child = Child(name, arguments, self._logs / f"{name}.log", environment or {}, pass_fds)
         self._children.append(child)
         return child
 

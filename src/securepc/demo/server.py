@@ -1,6 +1,8 @@
 """The demo's manager: an agency, a policy and ways in are made, then it serves like any other.
 
-    python -m securepc.demo.server HOME PORT
+    python -m securepc.demo.server HOME SOCKET
+
+SOCKET is the descriptor of one that listens on loopback.
 
 Once it answers, `HOME/demo.json` (0600) holds what the demo has to know: `Ways`.
 """
@@ -41,7 +43,7 @@ class Ways(NamedTuple):
     enrolment_token: str
 
 
-def run(home: Path, port: int) -> None:
+def run(home: Path, door: int) -> None:
     """Make what is missing, then serve until SIGTERM."""
     os.umask(0o077)
     setup.make_home(home)
@@ -59,7 +61,7 @@ def run(home: Path, port: int) -> None:
         ways = Ways(log.hex(), _login(manager, log), _auditor_token(manager, log), _token(manager, log))
         write_private(home / "demo.json", json.dumps(ways._asdict()).encode("ascii"))
 
-    serve.serve(home, serve.Listen(HOST, port), ready)
+    serve.serve(home, serve.Listen(HOST, 0, inherited=door), ready)
 
 
 def _go_on_after_a_pause(manager: Manager) -> None:

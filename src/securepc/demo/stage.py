@@ -89,13 +89,14 @@ class Stage:
         os.umask(0o077)
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._take_lock()
-        port = self._port()
-        address = f"http://{HOST}:{port}"
 
         # 1. the manager
         ways_in = self.home / "demo.json"
         ways_in.unlink(missing_ok=True)
-        self._children.start("manager", "-m", "securepc.demo.server", str(self.home), str(port))
+        with self._listen() as door:
+            address = f"http://{HOST}:{door.getsockname()[1]}"
+            arguments = ("-m", "securepc.demo.server", str(self.home), str(door.fileno()))
+            self._children.start("manager", *arguments, pass_fds=(door.fileno(),))
         self._until("the manager answers", ways_in.exists)
         ways = json.loads(ways_in.read_bytes())
         ways_in.unlink()
@@ -159,17 +160,22 @@ class Stage:
         except BlockingIOError:
             raise AlreadyRunning from None
 
-    def _port(self) -> int:
-        """The port that was asked for, else the one of last time, the usual one, any that is free."""
+    def _listen(self) -> socket.socket:
+        """On the port that was asked for, else the one of last time, the usual one, any that is free. The
+        manager inherits it, so that no other demo takes the port before it."""
         if self._wanted_port:
-            if not _is_free(self._wanted_port):
-                raise PortTaken(self._wanted_port)
-            return self._wanted_port
+            try:
+                return _listening(self._wanted_port)
+            except OSError:
+                raise PortTaken(self._wanted_port) from None
         remembered = self.home / "port"
         usual = int(remembered.read_text()) if remembered.exists() else PORT
-        port = usual if self._wanted_port is None and _is_free(usual) else _any_free()
-        remembered.write_text(str(port))
-        return port
+        try:
+            door = _listening(usual if self._wanted_port is None else 0)
+        except OSError:
+            door = _listening(0)
+        remembered.write_text(str(door.getsockname()[1]))
+        return door
 
     def _move_pcs(self, address: str) -> None:
         """PCs that were enrolled when the manager had another port are told of the new one."""
@@ -203,20 +209,8 @@ class Stage:
         return given
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
-
-
-def _any_free() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+def _listening(port: int) -> socket.socket:
+    return socket.create_server((HOST, port), backlog=1024)
 
 
 def _reports(agent: Path, pid: int) -> bool:

@@ -42,6 +42,8 @@ class Listen(NamedTuple):
     tls_cert: Path | None = None
     tls_key: Path | None = None
     behind_proxy: bool = False
+    inherited: int | None = None
+    """A socket that listens there already, by its descriptor."""
 
 
 def serve(home: Path, listen: Listen, ready: Callable[[Manager], None]) -> None:
@@ -61,11 +63,7 @@ def serve(home: Path, listen: Listen, ready: Callable[[Manager], None]) -> None:
         manager.certificate = Certificate(listen.tls_cert, listen.tls_key, manager.database)
         manager.ticker.every(1, manager.certificate.look)
     try:
-        listener = socket.create_server(
-            (listen.host, listen.port),
-            family=socket.AF_INET6 if ":" in listen.host else socket.AF_INET,
-            backlog=1024,
-        )
+        listener = _listener(listen)
         # asyncio sets it only on sockets that say they are TCP, which those accepted from this one do not;
         # without it every answer on a kept connection waits 40 ms for an acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -152,6 +150,13 @@ def _announce(manager: Manager, address: str, ready: Callable[[Manager], None]) 
     write_private(manager.home.run / "address", address.encode("ascii"))
     write_private(manager.home.run / "token", manager.local_token.encode("ascii"))
     ready(manager)
+
+
+def _listener(listen: Listen) -> socket.socket:
+    if listen.inherited is not None:
+        return socket.socket(fileno=listen.inherited)
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    return socket.create_server((listen.host, listen.port), family=family, backlog=1024)
 
 
 def _address(listen: Listen, host: str, port: int) -> str:
