@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from securepc.manager.search.grams import Grams
+from securepc.manager.search import grams, numbers, shape
 from securepc.manager.search.rows import SCHEMA
 
 logger = logging.getLogger("securepc.manager.search")
@@ -38,24 +38,24 @@ class Written(NamedTuple):
 
 
 def write(
-    path: Path, batches: Iterable[pa.RecordBatch], level: int, *, with_grams: bool = False
+    path: Path, batches: Iterable[pa.RecordBatch], level: int, *, skippable: bool = False
 ) -> Written | None:
     """Write rows to a new file and make it durable; None, and no file, where there are no rows.
 
     Args:
         level: of zstd.
-        with_grams: also write what keeps it from being read in vain (`grams`); it counts without.
+        skippable: also write what keeps it from being read in vain (`Sieve`); it counts without.
 
     Raises:
         OSError: the disk is full, or fails; a partial file is removed.
     """
     _make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.tmp")
-    runs = Grams() if with_grams else None
+    sieve = Sieve() if skippable else None
     try:
         with temporary.open("wb") as file:
             os.fchmod(file.fileno(), 0o600)
-            found = _write_rows(file, batches, level, runs)
+            found = _write_rows(file, batches, level, sieve)
             file.flush()
             os.fsync(file.fileno())
         if found is None:
@@ -65,8 +65,8 @@ def write(
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    if runs is not None:
-        _save(runs, path)
+    if sieve is not None:
+        sieve.save(path)
     _sync(path.parent)
     return found._replace(size=path.stat().st_size)
 
@@ -82,25 +82,44 @@ def intact(path: Path) -> bool:
     return True
 
 
-def remake_grams(path: Path) -> None:
-    """Make the grams of a file again, from what it holds.
+class Sieve:
+    """What will stand beside a file, for searches to leave row groups unread, while these are written."""
+
+    def __init__(self) -> None:
+        self._parts = grams.Grams(), numbers.Numbers()
+
+    def add(self, words: pa.Array, folded: pa.Array) -> None:
+        """The next row group: its two columns that are searched for text."""
+        values = pc.unique(pc.split_pattern(pc.coalesce(folded, words), shape.STRING).flatten())
+        for part in self._parts:
+            part.add(len(words), values)
+
+    def save(self, path: Path) -> None:
+        """Write it beside the file, which is whole by now; what can't be written is only missing."""
+        try:
+            for part in self._parts:
+                part.save(path)
+        except OSError as error:
+            logger.warning("%s will be searched without what stands beside it: %s", path, error)
+
+
+def has_sieve(path: Path, size: int) -> bool:
+    """Whether all that should stand beside a file of `size` bytes is there and right."""
+    return grams.rows_with(path, size, grams.NOTHING) is not None and numbers.intact(path, size)
+
+
+def remake_sieve(path: Path) -> None:
+    """Make what stands beside a file again, from what it holds.
 
     Raises:
         OSError, pa.ArrowException: the file can't be read.
     """
-    runs = Grams()
+    sieve = Sieve()
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         for group in range(file.num_row_groups):
-            table = file.read_row_group(group, columns=["words", "folded"])
-            runs.add(table.combine_chunks().to_batches()[0])
-    _save(runs, path)
-
-
-def _save(runs: Grams, path: Path) -> None:
-    try:
-        runs.save(path)
-    except OSError as error:
-        logger.warning("%s will be searched without grams: %s", path, error)
+            table = file.read_row_group(group, columns=["words", "folded"]).combine_chunks()
+            sieve.add(table["words"].combine_chunks(), table["folded"].combine_chunks())
+    sieve.save(path)
 
 
 def _make_folder(folder: Path) -> None:
@@ -120,7 +139,7 @@ def _sync(folder: Path) -> None:
 
 
 def _write_rows(
-    file: object, batches: Iterable[pa.RecordBatch], level: int, runs: Grams | None
+    file: object, batches: Iterable[pa.RecordBatch], level: int, sieve: Sieve | None
 ) -> Written | None:
     found: Written | None = None
     writer = pq.ParquetWriter(
@@ -138,8 +157,8 @@ def _write_rows(
                 group = batch.slice(start, ROW_GROUP)
                 writer.write_batch(group, row_group_size=ROW_GROUP)
                 found = _merge(found, _measure(group))
-                if runs is not None:
-                    runs.add(group)
+                if sieve is not None:
+                    sieve.add(group.column("words"), group.column("folded"))
     return found
 
 

@@ -23,20 +23,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from securepc.manager.search import beside
+from securepc.manager.search.beside import Groups
 from securepc.manager.search.rows import fold
 
-SUFFIX = ".grams"
 _MAGIC = b"securepc grams 1\n"
 _HEAD = struct.Struct(
     "<IQIHH"
 )  # checksum of what follows it, bytes of the Parquet file, runs, row groups, parts
-_BITS_AT_MOST = 64
-"""Row groups told apart in a file; in one that has more, several share a bit."""
 LENGTHS = 3
 """Characters of the longest runs."""
 _BITS = 22
 _FACTOR = 0x9E3779B1  # a prime next to 2^32 / golden ratio: spreads neighbours (Knuth, TAOCP 3, 6.4)
-_SEPARATOR = "\x1f"
 _TABLE_END = 0x20000  # from here on there are ideographs only: no two of them are one letter
 
 _Hashes = npt.NDArray[np.uint32]
@@ -52,11 +50,9 @@ class Grams:
         self._groups: list[_Hashes] = []
         self._rows: list[int] = []
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        """The next row group."""
-        self._rows.append(batch.num_rows)
-        texts = pc.coalesce(batch.column("folded"), batch.column("words"))
-        values = pc.unique(pc.split_pattern(texts, _SEPARATOR).flatten())
+    def add(self, rows: int, values: pa.Array) -> None:
+        """The next row group: how many rows, and the different values that are in them."""
+        self._rows.append(rows)
         # Sizes and process numbers are half of all values, and together they have all runs of digits.
         values = values.filter(pc.invert(pc.ascii_is_decimal(values)))
         self._groups.append(_hashes("\n".join([*_digits(), *values.drop_null().to_pylist()])))
@@ -67,38 +63,17 @@ class Grams:
         Raises:
             OSError: the disk is full or fails; there are none, and nothing is lost.
         """
-        width = _width(len(self._groups))
-        bits = -(-len(self._groups) // width)
+        groups = Groups(self._rows)
         runs = np.unique(np.concatenate([*self._groups, NOTHING]))
         masks = np.zeros(len(runs), np.uint64)
         for number, group in enumerate(self._groups):
-            masks[np.searchsorted(runs, group)] |= np.uint64(1 << (number // width))
+            masks[np.searchsorted(runs, group)] |= np.uint64(1 << groups.bit(number))
         body = (
-            np.array(self._rows, "<u4").tobytes()
-            + runs.astype("<u4").tobytes()
-            + masks.astype(_mask_type(bits)).tobytes()
+            groups.packed() + runs.astype("<u4").tobytes() + masks.astype(_mask_type(groups.bits)).tobytes()
         )
-        head = _HEAD.pack(0, path.stat().st_size, len(runs), len(self._groups), bits)[4:]
+        head = _HEAD.pack(0, path.stat().st_size, len(runs), len(groups), groups.bits)[4:]
         check = struct.pack("<I", zlib.crc32(body, zlib.crc32(head)))
-        temporary = path.with_name(f".{path.name}{SUFFIX}.tmp")
-        try:
-            temporary.write_bytes(_MAGIC + check + head + body)
-            temporary.chmod(0o600)
-            temporary.replace(beside(path))
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
-
-
-def beside(path: Path) -> Path:
-    """Where the runs of a Parquet file are."""
-    return path.with_name(path.name + SUFFIX)
-
-
-def remove(path: Path) -> None:
-    """Remove a Parquet file, its runs first: they too tell something of what was in it."""
-    beside(path).unlink(missing_ok=True)
-    path.unlink(missing_ok=True)
+        beside.put(path, beside.GRAMS, _MAGIC + check + head + body)
 
 
 def wanted(text: str) -> _Hashes:
@@ -115,7 +90,7 @@ def rows_with(path: Path, size: int, runs: _Hashes) -> range | None:
     """The rows of a Parquet file of `size` bytes from the first to the last row group that may have all these
     runs; None: nobody knows."""
     try:
-        data = beside(path).read_bytes()
+        data = beside.at(path, beside.GRAMS).read_bytes()
     except OSError:
         return None
     start = len(_MAGIC) + _HEAD.size
@@ -133,16 +108,7 @@ def rows_with(path: Path, size: int, runs: _Hashes) -> range | None:
     if len(runs) and (places[-1] >= count or not np.array_equal(known[places], runs)):
         return range(0)
     mask = int(np.bitwise_and.reduce(masks[places])) if len(runs) else -1
-    width = _width(groups)
-    having = [group for group in range(groups) if mask >> (group // width) & 1]
-    if not having:
-        return range(0)
-    return range(int(rows[: having[0]].sum()), int(rows[: having[-1] + 1].sum()))
-
-
-def _width(groups: int) -> int:
-    """Row groups that share a bit."""
-    return max(1, -(-groups // _BITS_AT_MOST))
+    return Groups(rows.tolist()).spanned(mask)
 
 
 def _mask_type(bits: int) -> str:

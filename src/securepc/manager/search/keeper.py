@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import pyarrow as pa
 
-from securepc.manager.search import files, grams
+from securepc.manager.search import files
 from securepc.manager.search.manifest import DAILY, File
 from securepc.manager.search.query import Damaged
 from securepc.manager.search.rows import joined
@@ -27,7 +27,8 @@ FAN_IN = 16
 QUIET_SECONDS = 600.0
 """A day is over when rows of the next came, or when it is over by the clock and nothing came for so long."""
 LOOKS = 4
-"""Files whose grams are looked at in a second: those of ten years in ten minutes."""
+"""Files beside which is looked in a second: those of ten years in ten minutes. What is missing is made again,
+one a second: after an update of the program those of ten years in an hour."""
 _SLACK = timedelta(hours=2)
 _SORTED = """
 SELECT * FROM read_parquet($paths) WHERE (happened >= $first AND happened < $end) = $timely
@@ -88,7 +89,7 @@ class Keeper:
             try:
                 with self._store.arranging:
                     self._tidy_agency(log, everything)
-                    self._look_after_grams(log, everything)
+                    self._look_beside(log, everything)
             except Damaged as damage:
                 if not self._store.discard_damaged(log, damage.files):
                     raise
@@ -110,7 +111,7 @@ class Keeper:
             else:
                 self._merge(log, day, of_day)
 
-    def _look_after_grams(self, log: bytes, everything: bool) -> None:
+    def _look_beside(self, log: bytes, everything: bool) -> None:
         """Make again what is missing or damaged beside the files, a few at a time, round and round."""
         closed = [file for file in self._store.status(log)[0] if file.level >= DAILY]
         last = self._looked.get(log, 0)
@@ -120,11 +121,13 @@ class Keeper:
                 return
             self._looked[log] = file.number
             path = self._store.folder / file.path
-            if grams.rows_with(path, file.size, grams.NOTHING) is None:
+            if not files.has_sieve(path, file.size):
                 try:
-                    files.remake_grams(path)
+                    files.remake_sieve(path)
                 except pa.ArrowException as error:
                     raise Damaged([file], str(error)) from error
+                if not everything:
+                    return
 
     def _close_day(self, log: bytes, day: str, of_day: list[File]) -> None:
         """All rows of a day, a device's together. Rows of other days by their own clock (a PC that was

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from securepc.manager.search import grams
+from securepc.manager.search import grams, numbers
 from securepc.manager.search.manifest import DAILY, File
 from securepc.manager.search.store import View
 
@@ -12,7 +12,8 @@ class Skipper:
 
     def __init__(self, view: View, text: str | None) -> None:
         self._folder = view.folder
-        self._runs = grams.wanted(text) if text else None
+        self._grams = grams.wanted(text or "")
+        self._numbers = numbers.wanted(text or "")
         self._known: dict[int, range] = {}
 
     def rows(self, file: File) -> range:
@@ -23,7 +24,13 @@ class Skipper:
         return found
 
     def _look(self, file: File) -> range:
-        if self._runs is None or not len(self._runs) or file.level < DAILY:
-            return range(file.rows)
-        found = grams.rows_with(self._folder / file.path, file.size, self._runs)
-        return range(file.rows) if found is None else found
+        found = range(file.rows)
+        if file.level < DAILY:
+            return found
+        path = self._folder / file.path
+        for place, runs in ((grams, self._grams), (numbers, self._numbers)):
+            if len(runs) and found:
+                rows = place.rows_with(path, file.size, runs)
+                if rows is not None:
+                    found = range(max(found.start, rows.start), min(found.stop, rows.stop))
+        return found

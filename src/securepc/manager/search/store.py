@@ -22,7 +22,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from securepc.manager.search import files, grams
+from securepc.manager.search import beside, files
 from securepc.manager.search.hot import DayRows, Hot
 from securepc.manager.search.manifest import DAILY, File, Manifest, Sealed
 from securepc.manager.search.rows import SCHEMA
@@ -86,7 +86,7 @@ class Store:
     def _sweep(self) -> None:
         """Remove what a crash left: files that were written but never listed."""
         listed = {self.folder / file.path for each in self._files.values() for file in each}
-        listed |= {grams.beside(path) for path in listed}
+        listed |= {each for path in listed for each in beside.paths(path)}
         for below in ("minute", "daily"):
             for path in (self.folder / below).rglob("*"):
                 if path.is_file() and path not in listed:
@@ -210,7 +210,7 @@ class Store:
         else:
             path = f"minute/{log.hex()}/{day}.{number}.parquet"
         zstd = files.SMALL if level == DAILY else files.FAST
-        written = files.write(self.folder / path, batches, zstd, with_grams=level >= DAILY)
+        written = files.write(self.folder / path, batches, zstd, skippable=level >= DAILY)
         return [] if written is None else [File(number, path, month, day, level, *written)]
 
     def replace(self, log: bytes, removed: Sequence[File], added: Sequence[File]) -> None:
@@ -285,7 +285,7 @@ class Store:
 
     def _unlink(self, written: Iterable[File]) -> None:
         for file in written:
-            grams.remove(self.folder / file.path)
+            beside.remove(self.folder / file.path)
 
     def _remove_doomed(self) -> None:
         """A view of generation g may read every file that was replaced after it, in generation g + 1 on."""
@@ -294,4 +294,4 @@ class Store:
             ready = [path for generation, path in self._doomed if generation <= oldest]
             self._doomed = [each for each in self._doomed if each[0] > oldest]
         for path in ready:
-            grams.remove(path)
+            beside.remove(path)

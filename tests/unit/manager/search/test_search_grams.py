@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from search_office import DAY, LOG, NOON, Ledger, Searching, file_entry, fill, open_search
 
-from securepc.manager.search import files, grams, skipping
+from securepc.manager.search import beside, files, grams, skipping
 from securepc.manager.search.manifest import DAILY
 from securepc.manager.search.rows import Source, fold, joined, of_entries
 from securepc.wire.event import Event, to_entry
@@ -43,7 +43,7 @@ def batch_of(*names: str) -> pa.RecordBatch:
 def written(folder: Path, *groups: tuple[str, ...]) -> tuple[Path, int]:
     """A file with a row group of each of these."""
     path = folder / "day.parquet"
-    found = files.write(path, [batch_of(*names) for names in groups], 1, with_grams=True)
+    found = files.write(path, [batch_of(*names) for names in groups], 1, skippable=True)
     assert found is not None and pq.ParquetFile(path).num_row_groups == len(groups)
     return path, found.size
 
@@ -77,19 +77,19 @@ def test_more_row_groups_than_bits_share_them(tmp_path: Path) -> None:
 
 def test_damaged_ones_hide_nothing(tmp_path: Path) -> None:
     path, size = written(tmp_path, ("a.txt",), ("見積.xlsx",))
-    beside, text = grams.beside(path), grams.wanted("鱧")
-    whole = beside.read_bytes()
+    runs, text = beside.at(path, beside.GRAMS), grams.wanted("鱧")
+    whole = runs.read_bytes()
     assert grams.rows_with(path, size, text) == range(0)
     assert grams.rows_with(path, size + 1, text) is None  # of another file
-    for place in range(len(whole)):
-        beside.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    for place in (*range(64), *range(64, len(whole), 97)):
+        runs.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         assert grams.rows_with(path, size, text) is None
-        beside.write_bytes(whole[:place])
+        runs.write_bytes(whole[:place])
         assert grams.rows_with(path, size, text) is None
-    beside.unlink()
+    runs.unlink()
     assert grams.rows_with(path, size, text) is None
-    files.remake_grams(path)
-    assert beside.read_bytes() == whole
+    files.remake_sieve(path)
+    assert runs.read_bytes() == whole
 
 
 def test_a_search_reads_only_files_that_may_match(
@@ -122,19 +122,24 @@ def test_missing_ones_are_made_again_and_no_answer_changes(tmp_path: Path, ledge
     searching = open_search(tmp_path / "s", ledger)
     searching.catch_up(ledger, step=5)
     searching.keeper.tidy(everything=True)
-    asked = [{"text": text} for text in ("見積_000001", "鱧", "xlsx", "1001", "key")]
+    asked = [{"text": text} for text in ("見積_000001", "鱧", "xlsx", "1001", "key", "000004", "90417724")]
     answers = [searching.all(**each) for each in asked]
-    assert [len(each) > 0 for each in answers] == [True, False, True, True, True]
-    beside = sorted((tmp_path / "s").rglob("*.grams"))
-    contents = [path.read_bytes() for path in beside]
-    beside[0].unlink()
-    beside[1].write_bytes(contents[1][:-1])
+    assert [len(each) > 0 for each in answers] == [True, False, True, True, True, True, False]
+    listed = [searching.store.folder / file.path for file in searching.store.status(LOG)[0]]
+    standing = [each for path in listed for each in beside.paths(path)]
+    contents = [path.read_bytes() for path in standing]
+    assert len(standing) >= 8 and all(contents)
+    standing[0].unlink()
+    standing[2].write_bytes(contents[2][:-1])
+    standing[5].write_bytes(contents[5][:-1] + bytes([contents[5][-1] ^ 1]))
+    standing[7].unlink()
     assert [searching.all(**each) for each in asked] == answers
-    searching.keeper.tidy()
-    assert [path.read_bytes() for path in beside] == contents
+    for _ in range(2 * len(listed)):  # one a second
+        searching.keeper.tidy()
+    assert [path.read_bytes() for path in standing] == contents
     searching.store.close()
     again = open_search(tmp_path / "s", ledger)  # what is listed keeps what stands beside it
-    assert [path.read_bytes() for path in beside] == contents
+    assert [path.read_bytes() for path in standing] == contents
     assert [again.all(**each) for each in asked] == answers
     again.store.close()
 
@@ -149,6 +154,8 @@ def test_what_is_forgotten_leaves_no_runs_behind(searching: Searching, ledger: L
     searching.service.redact(LOG, ledger.opened[0].header, 0, [1])
     [file] = searching.store.status(LOG)[0]
     assert grams.rows_with(searching.store.folder / file.path, file.size, word) == range(0)
-    assert len(list(searching.store.folder.rglob("*.grams"))) == 1
+    assert set(searching.store.folder.rglob("*.parquet.*")) == set(
+        beside.paths(searching.store.folder / file.path)
+    )
     searching.service.expire(LOG, "2026-11")
-    assert not list(searching.store.folder.rglob("*.grams"))
+    assert not [path for path in (searching.store.folder / "daily").rglob("*") if path.is_file()]
