@@ -52,13 +52,19 @@ FIGURES: dict[str, tuple[str, str]] = {
     "agent_rss_2000": ("rates", "MB"),
     "agent_cpu_2000": ("rates", "%"),
     "agent_missed_2000": ("rates", "events"),
+    "pcs_p99": ("many", "s"),
+    "pcs_cpu": ("many", "%"),
+    "pcs_rss": ("many", "MB"),
+    "pcs_again": ("many", "s"),
+    "pcs_caught_up": ("many", "s"),
+    "pcs_missing": ("many", "entries"),
     "collect_inotify": ("collect", "events/s"),
     "collect_inotify_cost": ("collect", "µs/event"),
     "collect_fanotify": ("collect", "events/s"),
     "collect_fanotify_cost": ("collect", "µs/event"),
 }
 
-LONG = ("audit_full", "audit_office", *(name for name in FIGURES if name.startswith("years_")))
+LONG = ("audit_full", "audit_office", *(name for name in FIGURES if name.startswith(("years_", "pcs_"))))
 """Only measured where they are named."""
 
 

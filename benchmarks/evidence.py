@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.pipeline import ENTRIES, PCS, Desk, Load, _days, _full, _office
+from benchmarks.pipeline import ENTRIES, PCS, Desk, Load, _days, _full, cut_as_office
 from benchmarks.verify import INSTALLED, _worked
 from securepc.manager.search.model import Query
 from securepc.verify.__main__ import run
@@ -24,7 +24,7 @@ from securepc.wire.event import Event
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 from running_manager import Running, make_home, wait_for
 
-CUTS: dict[str, Callable[[list[Event]], Load]] = {"": _full, "_office": _office}
+CUTS: dict[str, Callable[[list[Event]], Load]] = {"": _full, "_office": cut_as_office}
 
 
 def figures(names: list[str]) -> Iterator[tuple[str, float]]:

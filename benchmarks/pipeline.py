@@ -60,13 +60,13 @@ class Load(NamedTuple):
 def figures(names: list[str]) -> Iterator[tuple[str, float]]:
     """Entries a second of one core, and what the manager's home grows by for each."""
     logging.disable(logging.WARNING)
-    for how, cut, many in (("full", _full, 5 * ENTRIES), ("office", _office, ENTRIES)):
+    for how, cut, many in (("full", _full, 5 * ENTRIES), ("office", cut_as_office, ENTRIES)):
         if f"manager_{how}" in names:
             yield f"manager_{how}", _manager(how, [cut(day) for day in _days(many)])
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(cores)})
     try:
-        for how, cut in (("full", _full), ("office", _office)):
+        for how, cut in (("full", _full), ("office", cut_as_office)):
             if f"pipeline_{how}" in names or f"disk_{how}" in names:
                 loads = [cut(day) for day in _days(ENTRIES)]
                 with tempfile.TemporaryDirectory() as home, tempfile.TemporaryDirectory(dir=_SHM) as pcs:
@@ -85,7 +85,7 @@ def _full(events: list[Event]) -> Load:
     return Load(20, [events[i : i + SEAL_AT_ENTRIES] for i in range(0, len(events), SEAL_AT_ENTRIES)])
 
 
-def _office(events: list[Event]) -> Load:
+def cut_as_office(events: list[Event]) -> Load:
     """A batch a minute, whatever is in it, and one at once for what is urgent."""
     batches: list[list[Event]] = [[]]
     opened = events[0].at

@@ -13,6 +13,7 @@ import msgspec
 
 from securepc.agent.platform.base import Clock
 from securepc.agent.state import State
+from securepc.wire.shapes import prepared
 from securepc.wire.signed import documents, leaf
 from securepc.wire.signed.canonical import Malformed
 
@@ -28,6 +29,7 @@ _OFTEN = 20_000_000
 """What is counted is written down at most this often."""
 
 
+@prepared
 class _Kept(msgspec.Struct):
     heard: int
     away: int
@@ -39,6 +41,7 @@ class _Kept(msgspec.Struct):
     grace_until: int = 0
 
 
+@prepared
 class _Heard(msgspec.Struct):
     heard: int
     boot: str

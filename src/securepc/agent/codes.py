@@ -16,6 +16,7 @@ from securepc.agent.local.server import Refused
 from securepc.agent.platform.base import Clock, Unsupported
 from securepc.agent.state import State
 from securepc.wire import codes
+from securepc.wire.shapes import prepared
 
 KEY_NAME = "codes.key"
 TRIES = 5
@@ -24,6 +25,7 @@ LONGEST_PAUSE = 3_600_000_000
 """Microseconds before a new challenge after five wrong answers: a minute, doubling up to an hour."""
 
 
+@prepared
 class _Open(msgspec.Struct, frozen=True):
     """What the PC waits for: the challenge ("" after five wrong answers), what it is for, tries left, and
     since when (`boot`, `up`) how long a new one must wait. `failures` counts challenges that were used up."""

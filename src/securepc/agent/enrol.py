@@ -34,6 +34,7 @@ from securepc.ledger.note import NoteError
 from securepc.wire import enrolment, keys, notice
 from securepc.wire.codes import key_of
 from securepc.wire.enrolment import Token
+from securepc.wire.shapes import prepared
 from securepc.wire.signed import batch, documents, leaf
 from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.documents import b64decode, b64encode
@@ -49,6 +50,7 @@ class AlreadyEnrolled(Exception):
     """There is an `agent.toml`: enrolling again would give up this device's history."""
 
 
+@prepared
 class _Asking(msgspec.Struct, frozen=True):
     """What step 1 wrote down, in hex."""
 

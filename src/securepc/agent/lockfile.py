@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from securepc.agent import files
+from securepc.wire.shapes import prepared
 
 NAME = "lock.json"
 _MAX = 16 * 1024
@@ -25,6 +26,7 @@ _HOW_EN = (
 )
 
 
+@prepared
 class Release(msgspec.Struct, frozen=True):
     """Who let this PC go: an `order` with its number and approver, or a `code` given by telephone."""
 
@@ -34,6 +36,7 @@ class Release(msgspec.Struct, frozen=True):
     approver: str = ""
 
 
+@prepared
 class Lock(msgspec.Struct, frozen=True):
     """`cause`: an `order` of the manager, no `contact` with it for the policy's hours, or `unknown` where
     only the bar was found. `at`: microseconds UTC by this PC's clock. `closes`: what holds customers' files

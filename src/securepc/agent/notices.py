@@ -17,6 +17,7 @@ import msgspec
 
 from securepc.agent.platform.base import Clock
 from securepc.agent.state import State
+from securepc.wire.shapes import prepared
 
 _log = logging.getLogger(__name__)
 KEPT = 200
@@ -43,6 +44,7 @@ class Notice(NamedTuple):
     data: dict[str, Any]
 
 
+@prepared
 class _Kept(msgspec.Struct, array_like=True):
     series: str
     last: int

@@ -32,6 +32,7 @@ from securepc.agent.session import Session
 from securepc.agent.state import State
 from securepc.wire.keys import SigningKey
 from securepc.wire.orders import Command
+from securepc.wire.shapes import prepared
 from securepc.wire.signed import documents, leaf
 from securepc.wire.signed.documents import b64encode
 
@@ -45,6 +46,7 @@ _PATIENCE = 20.0
 """Seconds that who asks at this PC waits for the ledger."""
 
 
+@prepared
 class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`device.key.next`: the seed in hex, the last epoch of the old key, the order's number or 0."""
 

@@ -10,12 +10,14 @@ import msgspec
 from msgspec import Meta
 
 from securepc.ledger.note import COSIGNATURE, parse_key
+from securepc.wire.shapes import prepared
 
 
 class ConfigError(ValueError):
     """The settings can't be used; the message says which and why."""
 
 
+@prepared
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`public_url` is the address that enrolment tokens carry; empty: where the manager listens."""
 
@@ -24,6 +26,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     public_url: str = ""
 
 
+@prepared
 class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`disk_floor`: bytes that must stay free; below it the ledger takes no more.
 
@@ -43,6 +46,7 @@ class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError('validator and authority need sequencer = "cometbft"')
 
 
+@prepared
 class Devices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`silence_minutes`: no sign of life for so long is an alert. `clock_minutes`: so is a clock so wrong."""
 
@@ -50,6 +54,7 @@ class Devices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clock_minutes: int = 10
 
 
+@prepared
 class Witness(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An outside party: `name` for people and the trust file, `key` its C2SP verifier key, `url` the prefix
     before `/add-checkpoint`."""
@@ -59,6 +64,7 @@ class Witness(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: Annotated[str, Meta(pattern=r"^https?://[^\s/]+(/[!-~]*)?$")]
 
 
+@prepared
 class Witnesses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`quorum`: how many of them must cosign a checkpoint, 0 if none needs to; `seconds` between two
     rounds."""
@@ -81,6 +87,7 @@ class Witnesses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"the key of {one.name} is no cosigner's")
 
 
+@prepared
 class Stamps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A time stamping authority (RFC 3161): its `url`, and how many `hours` pass between two stamps of a log.
     Without a `url` none is asked. `manager/tsa.pem` has the certificates that lead to it."""
@@ -89,6 +96,7 @@ class Stamps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hours: Annotated[float, Meta(gt=0)] = 24
 
 
+@prepared
 class Mail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The mail server for warnings; without `host`, no mail. `tls`: "starttls" (port 587), "tls" (465),
     or "none" for a server on this machine. The password comes from `password_file` or from the systemd
@@ -103,6 +111,7 @@ class Mail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ca_file: str = ""
 
 
+@prepared
 class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where backups go: `folder`, one that is there already (a mounted NAS), or a `bucket` of S3-compatible
     storage at `url`. The bucket's secret comes from `secret_file` or the systemd credential `backup-secret`.
@@ -134,6 +143,7 @@ class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("a bucket needs a url, and a url a bucket")
 
 
+@prepared
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything in config.toml."""
 

@@ -11,6 +11,8 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta
 
+from securepc.wire.shapes import prepared
+
 Number = Annotated[int, Meta(ge=0, le=2**53)]
 At = Annotated[int, Meta(ge=0, le=250_000_000_000_000_000)]
 """Microseconds since 1970 UTC, before the year 9900."""
@@ -23,6 +25,7 @@ class Garbled(Exception):
     """What came back is no answer to that question."""
 
 
+@prepared
 class Texts(msgspec.Struct, frozen=True):
     """The same in Japanese and English."""
 
@@ -30,6 +33,7 @@ class Texts(msgspec.Struct, frozen=True):
     en: Text = ""
 
 
+@prepared
 class _Said(msgspec.Struct, frozen=True, kw_only=True):
     """What has a sentence, where there is more to say."""
 
@@ -42,6 +46,7 @@ class _Said(msgspec.Struct, frozen=True, kw_only=True):
         return Texts(self.ja, self.en)
 
 
+@prepared
 class Notice(msgspec.Struct, frozen=True):
     """What the agent told, and when. `level`: info, warn, block."""
 
@@ -58,6 +63,7 @@ class Notice(msgspec.Struct, frozen=True):
         return Texts(self.ja, self.en)
 
 
+@prepared
 class Notices(msgspec.Struct, frozen=True):
     """`last` is the highest number that the agent ever gave in this series."""
 
@@ -66,12 +72,14 @@ class Notices(msgspec.Struct, frozen=True):
     series: Word
 
 
+@prepared
 class Part(_Said, frozen=True):
     """A door or a collector: a word, and a sentence where there is more to say."""
 
     state: Word
 
 
+@prepared
 class Queue(msgspec.Struct, frozen=True):
     """Batches kept on this PC, and how many of them are not with the manager yet."""
 
@@ -80,6 +88,7 @@ class Queue(msgspec.Struct, frozen=True):
     bytes: Number
 
 
+@prepared
 class Journal(msgspec.Struct, frozen=True):
     """`trouble`: why the disk takes nothing now; empty: it does."""
 
@@ -87,6 +96,7 @@ class Journal(msgspec.Struct, frozen=True):
     trouble: Text = ""
 
 
+@prepared
 class PolicyInForce(msgspec.Struct, frozen=True):
     """`version` is empty before the first policy."""
 
@@ -95,6 +105,7 @@ class PolicyInForce(msgspec.Struct, frozen=True):
     expired: bool = False
 
 
+@prepared
 class Trouble(msgspec.Struct, frozen=True):
     """The last thing that went wrong between agent and manager."""
 
@@ -104,6 +115,7 @@ class Trouble(msgspec.Struct, frozen=True):
     en: Text
 
 
+@prepared
 class Place(msgspec.Struct, frozen=True):
     """Where the PC is, as far as the network guard knows."""
 
@@ -114,6 +126,7 @@ class Place(msgspec.Struct, frozen=True):
     fixed: bool = False
 
 
+@prepared
 class Status(msgspec.Struct, frozen=True):
     """How the PC is."""
 
@@ -132,6 +145,7 @@ class Status(msgspec.Struct, frozen=True):
     error: Trouble | None = None
 
 
+@prepared
 class Recorded(_Said, frozen=True):
     """One kind of what is recorded, and whether it is now."""
 
@@ -139,6 +153,7 @@ class Recorded(_Said, frozen=True):
     state: Word
 
 
+@prepared
 class Records(msgspec.Struct, frozen=True):
     """What is recorded under the policy, and what is not."""
 
@@ -148,6 +163,7 @@ class Records(msgspec.Struct, frozen=True):
     years: Number = 0
 
 
+@prepared
 class Medium(msgspec.Struct, frozen=True):
     """A medium that is connected. What it says of itself is anybody's word. `grant` names its opening, empty
     where it is closed; `left` are seconds."""
@@ -165,6 +181,7 @@ class Medium(msgspec.Struct, frozen=True):
     left: Number = 0
 
 
+@prepared
 class Media(msgspec.Struct, frozen=True):
     """What is connected; whether the shutter is on; minutes that may be asked for."""
 
@@ -173,12 +190,14 @@ class Media(msgspec.Struct, frozen=True):
     media: Annotated[list[Medium], Meta(max_length=200)]
 
 
+@prepared
 class Asked(msgspec.Struct, frozen=True):
     """The name of a request that was made."""
 
     request: Word = ""
 
 
+@prepared
 class Challenge(msgspec.Struct, frozen=True):
     """What to read out, in groups; `medium`: how the person at the console knows the medium."""
 
@@ -186,12 +205,14 @@ class Challenge(msgspec.Struct, frozen=True):
     medium: Word = ""
 
 
+@prepared
 class Locked(_Said, frozen=True):
     """Whether the PC is locked, and why."""
 
     locked: bool
 
 
+@prepared
 class Drive(_Said, frozen=True):
     """The Ghost Drive: whether the policy asks for one, whether it is open, and in a sentence why not."""
 

@@ -11,9 +11,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from securepc.wire.shapes import prepared
+
 _MAX = 64 * 1024
 
 
+@prepared
 class Seen(msgspec.Struct):
     """`shown`: up to which number he was told; `read`: up to which he looked at them. `language`: what he
     chose, empty until he does."""

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from securepc.wire import codes, keys
+from securepc.wire.shapes import prepared
 from securepc.wire.signed import canonical, documents
 from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.documents import b64decode
@@ -38,6 +39,7 @@ Box = Annotated[str, Meta(min_length=44, max_length=44)]  # base64 of 32 bytes
 Purpose = Annotated[str, Meta(pattern="^(make|open|renew|pin|turn|retire)$")]
 
 
+@prepared
 class ShareRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`POST ghost/share`: a PC asks for the manager's share.
 
@@ -183,6 +185,7 @@ MAX_PAGE = 500
 MAX_PATH = 1_000
 
 
+@prepared
 class ContentsPage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A part of the list of a drive's files; `list` names the list, `part` counts from 0; with `last` it
     takes the place of the one before. `more`: how many files are not listed."""

@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from securepc.wire import keys
 from securepc.wire.doors import Doors
+from securepc.wire.shapes import prepared
 from securepc.wire.signed import canonical, documents, leaf
 from securepc.wire.signed.canonical import Malformed
 
@@ -232,6 +233,7 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     quorum: Annotated[int, Meta(ge=0, le=50)] = 0
 
 
+@prepared
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """The inside of a policy."""
 

@@ -18,6 +18,7 @@ from securepc.agent.collect import RUNNING, CollectorStatus, Context
 from securepc.agent.collect.looking import BY_POLICY, LookingCollector
 from securepc.agent.platform.base import Unsupported
 from securepc.wire.policy import read_rules
+from securepc.wire.shapes import prepared
 
 NAME = "prints.json"
 """In the agent's folder: which ended jobs were told."""
@@ -61,6 +62,7 @@ class Spooler(Protocol):
         """
 
 
+@prepared
 class _Told(msgspec.Struct):
     begun: bool = False
     jobs: list[str] = []

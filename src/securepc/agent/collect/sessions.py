@@ -17,6 +17,7 @@ from securepc.agent import files
 from securepc.agent.collect import RUNNING, CollectorStatus, Context, Emit, crash
 from securepc.wire.event import Event
 from securepc.wire.policy import read_rules
+from securepc.wire.shapes import prepared
 
 NAME = "sessions.json"
 """In the agent's folder: what was told last."""
@@ -26,6 +27,7 @@ _SLEPT = 2_000_000
 _LIMIT = 1_000_000
 
 
+@prepared
 class Session(msgspec.Struct, frozen=True):
     """Somebody's logon: user, terminal, the host it came from, since when (µs since 1970, 0 unknown),
     whether its screen is locked (None: unknown)."""
@@ -37,6 +39,7 @@ class Session(msgspec.Struct, frozen=True):
     locked: bool | None = None
 
 
+@prepared
 class _Told(msgspec.Struct):
     boot: str = ""
     sessions: dict[str, Session] = {}

@@ -22,6 +22,7 @@ from securepc.agent.collect import RUNNING, CollectorStatus, Context
 from securepc.agent.collect.looking import BY_POLICY, LookingCollector
 from securepc.wire.event import Event
 from securepc.wire.policy import Downloads, Visits, read_rules
+from securepc.wire.shapes import prepared
 
 EVERY = 15.0
 """Seconds between two looks: a browser writes its history some ten seconds late itself."""
@@ -41,6 +42,7 @@ class Profile(NamedTuple):
     state: str
 
 
+@prepared
 class Visit(msgspec.Struct, frozen=True):
     """A page that was opened: its number in the history, when (µs since 1970 UTC), and what it was. Of a
     download that has ended: its address, where it was kept, its bytes (None: unknown)."""
@@ -53,6 +55,7 @@ class Visit(msgspec.Struct, frozen=True):
     size: int | None = None
 
 
+@prepared
 class Seen(msgspec.Struct, frozen=True):
     """How far a history was read: the number and the time of the newest visit, and the file's state then."""
 
@@ -79,6 +82,7 @@ class Histories(Protocol):
         """
 
 
+@prepared
 class _Read(msgspec.Struct):
     since: int = 0
     profiles: dict[str, Seen] = {}

@@ -21,6 +21,7 @@ from securepc.agent.queue import Damaged
 from securepc.wire import chain
 from securepc.wire.batch import MAX_ENTRY, SealedBatch
 from securepc.wire.event import from_entry
+from securepc.wire.shapes import prepared
 from securepc.wire.signed import batch as headers
 
 NOTES = "notes.json"
@@ -29,6 +30,7 @@ KEPT = 10
 """How many altered files are kept at most: they hold plaintext."""
 
 
+@prepared
 class Note(NamedTuple):
     """An event about the journal itself, not yet recorded."""
 

@@ -29,6 +29,7 @@ from nacl import bindings
 
 from securepc.manager.backup.target import Target
 from securepc.wire.keys import BoxKey, hkdf, seal_to
+from securepc.wire.shapes import prepared
 from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.documents import b64decode, b64encode
 
@@ -47,6 +48,7 @@ class VaultError(Exception):
     """What stands in the place of the backups is none, is damaged, or is not this manager's; says why."""
 
 
+@prepared
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file as it was: its bytes are those of its chunks, one after the other."""
 
@@ -55,6 +57,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     chunks: list[Hex32]
 
 
+@prepared
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A log as it was: `root` in base64, `origin` of its checkpoints."""
 
@@ -63,6 +66,7 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     origin: str
 
 
+@prepared
 class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One moment of a manager. `months`: the objects of the months' keys that lived."""
 
@@ -75,6 +79,7 @@ class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: dict[str, File]
 
 
+@prepared
 class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: int
     vault: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]

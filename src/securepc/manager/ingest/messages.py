@@ -10,6 +10,7 @@ import msgspec
 from securepc.manager.ingest.refusals import refuse
 from securepc.wire.batch import MAX_ENTRY
 from securepc.wire.keys import SEALED_KEY_SIZE
+from securepc.wire.shapes import prepared
 from securepc.wire.signed import block, documents
 from securepc.wire.signed.batch import BatchHeader, of_leaf
 from securepc.wire.signed.canonical import MAX_INTEGER, Malformed
@@ -17,6 +18,7 @@ from securepc.wire.signed.canonical import MAX_INTEGER, Malformed
 MAX_LINES = 4_096
 
 
+@prepared
 class Info(msgspec.Struct, frozen=True):
     """What a PC says of itself; shown, never relied on."""
 
@@ -26,6 +28,7 @@ class Info(msgspec.Struct, frozen=True):
     user: str = ""
 
 
+@prepared
 class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`POST enrol`."""
 
@@ -37,18 +40,21 @@ class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     info: Info = Info()
 
 
+@prepared
 class SessionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`POST session`."""
 
     device: str
 
 
+@prepared
 class Renewal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`POST rotate`: the leaf, base64."""
 
     frame: str
 
 
+@prepared
 class ProvisionalLines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`POST provisional`: line i has sequence `first + i`."""
 
@@ -58,6 +64,7 @@ class ProvisionalLines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lines: list[str]
 
 
+@prepared
 class HeartbeatMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`POST heartbeat`: `at` and `up` in microseconds, by the device's clocks."""
 

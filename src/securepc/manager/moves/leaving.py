@@ -28,6 +28,7 @@ from securepc.manager.moves.model import Move
 from securepc.manager.moves.service import GONE, LEAVING
 from securepc.wire import notice
 from securepc.wire.notice import Notice
+from securepc.wire.shapes import prepared
 
 if TYPE_CHECKING:
     from securepc.manager.core import Manager
@@ -44,6 +45,7 @@ class CannotMove(Exception):
         self.en = en
 
 
+@prepared
 class Header(msgspec.Struct, forbid_unknown_fields=True):
     """The first record: who sends which agency, and the proof of its log."""
 

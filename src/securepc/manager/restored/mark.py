@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from securepc.manager.config import ConfigError
 from securepc.manager.home import write_private
+from securepc.wire.shapes import prepared
 
 NAME = "restored.json"
 _FORMAT = 1
@@ -17,6 +18,7 @@ _Handle = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
 _Natural = Annotated[int, Meta(ge=0, le=2**53)]
 
 
+@prepared
 class Mark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a home was made of.
 

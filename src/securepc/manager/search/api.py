@@ -19,6 +19,7 @@ from securepc.manager.retention import gone
 from securepc.manager.search import asked
 from securepc.manager.search.model import Hit, Invalid, Query
 from securepc.manager.search.query import Damaged
+from securepc.wire.shapes import prepared
 from securepc.wire.signed.documents import b64encode
 
 router = APIRouter(prefix="/api/v1", tags=["entries"])
@@ -51,6 +52,7 @@ _PARAMETERS = [
 ]
 
 
+@prepared
 class Line(msgspec.Struct, omit_defaults=True):
     """A line of the answer. Times are microseconds since 1970 UTC; `text` is the entry's exact text, and
     where that is not UTF-8 `raw` is its bytes in base64. `leaf` is null while provisional."""

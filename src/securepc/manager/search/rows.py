@@ -17,6 +17,7 @@ from msgspec import structs
 
 from securepc.manager.ingest import opened
 from securepc.manager.search import shape
+from securepc.wire.shapes import prepared
 from securepc.wire.signed.batch import MAX_TIME, BatchHeader
 
 UNREADABLE = "alarm.unreadable"
@@ -68,6 +69,7 @@ class _Row(msgspec.Struct, omit_defaults=True, gc=False):
     data: dict[str, Any] = {}
 
 
+@prepared
 class _Text(msgspec.Struct, omit_defaults=True, gc=False):
     """The same, with its data as JSON text; without it where there is none."""
 
@@ -86,6 +88,7 @@ _anything = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
 
 
+@prepared
 class Source(msgspec.Struct, frozen=True):
     """Where consecutive entries come from. `happened` stands in for entries that say no time."""
 

@@ -9,8 +9,10 @@ from securepc.tray.answers import Challenge, Locked
 from securepc.tray.forms.form import Ask, CodeBox, Form
 from securepc.tray.widgets import paragraph
 from securepc.tray.words import Words
+from securepc.wire.shapes import prepared
 
 
+@prepared
 class Released(msgspec.Struct, frozen=True):
     """The agent's answer to a right code."""
 

@@ -8,8 +8,10 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton
 from securepc.tray.forms.form import SENT, Ask, Form, Reason
 from securepc.tray.glance import Level
 from securepc.tray.words import Words
+from securepc.wire.shapes import prepared
 
 
+@prepared
 class Taken(msgspec.Struct, frozen=True):
     """Whether the request was recorded."""
 

@@ -14,11 +14,13 @@ from msgspec.structs import replace
 
 from securepc.agent import files
 from securepc.wire.ghost import SALT, SHARE
+from securepc.wire.shapes import prepared
 
 _SHARE, _DRIVE = "share", "drive.json"
 _MAX = 256 * 1024
 
 
+@prepared
 class Slot(msgspec.Struct, frozen=True):
     """A slot of the container: its number, the manager share's generation, and whether its key needs the
     PIN."""
@@ -28,6 +30,7 @@ class Slot(msgspec.Struct, frozen=True):
     pin: bool = False
 
 
+@prepared
 class Sheet(msgspec.Struct, frozen=True):
     """The emergency sheet's sealed share (base64), and the hours that it opens the drive for."""
 
@@ -36,6 +39,7 @@ class Sheet(msgspec.Struct, frozen=True):
     generation: int
 
 
+@prepared
 class Drive(msgspec.Struct, frozen=True):
     """All of it. `slots`: more than one only while the key is being changed; `counter`: requests ever made;
     `opened`: the boot in which it was opened, until it is closed; `swap`: places switched off then."""

@@ -12,12 +12,14 @@ import msgspec
 from securepc.agent.state import State
 from securepc.wire.media import fits
 from securepc.wire.orders import Grant, Medium
+from securepc.wire.shapes import prepared
 
 NAME = "shutter-open"
 MOST = 20
 """Openings at one time."""
 
 
+@prepared
 class Opening(msgspec.Struct, kw_only=True):
     """`port`: the connection it is bound to, empty until its medium is seen; `seen_open`: that it is open was
     read back and is an entry. `by` is "grant" or "code"."""

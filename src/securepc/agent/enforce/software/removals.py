@@ -15,6 +15,7 @@ from securepc.agent.orders import Failed
 from securepc.agent.platform.base.inventory import Installed, Inventory, NotRemoved
 from securepc.wire.doors import Software
 from securepc.wire.orders import Command
+from securepc.wire.shapes import prepared
 from securepc.wire.software import Program
 
 _NAME = "software-removals"
@@ -23,6 +24,7 @@ _TRIES = 6
 MOST_HOURS = 8_760
 
 
+@prepared
 class _Order(msgspec.Struct):
     """An order that is being followed. `until`: when it is to be gone (µs UTC by `now_of`), 0 before
     the user was told; `state`: the last that was told of it (`told`, `waiting`)."""

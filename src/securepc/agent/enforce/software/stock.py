@@ -15,6 +15,7 @@ import msgspec
 from securepc.agent.enforce import Context
 from securepc.agent.platform.base.inventory import Installed, Inventory
 from securepc.wire import software
+from securepc.wire.shapes import prepared
 from securepc.wire.software import Program
 
 _NAME = "software-known"
@@ -24,6 +25,7 @@ _ANYWAY = 3_600.0
 """Seconds after which it is looked at though nothing seems to have changed."""
 
 
+@prepared
 class _Known(msgspec.Struct):
     """`whole`, `confirmed`: when it was last told (µs of the PC's clock)."""
 

@@ -9,11 +9,13 @@ import msgspec
 
 from securepc.agent.enforce import Context
 from securepc.agent.platform.base.inventory import Installed
+from securepc.wire.shapes import prepared
 
 _NAME = "software-ended"
 _EVERY = 12 * 3_600.0
 
 
+@prepared
 class Ended(msgspec.Struct):
     """What was told: product and cycle."""
 

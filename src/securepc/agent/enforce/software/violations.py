@@ -12,6 +12,7 @@ from securepc.agent.enforce.software.stock import described
 from securepc.agent.platform.base.inventory import Installed
 from securepc.wire import software
 from securepc.wire.doors import Software
+from securepc.wire.shapes import prepared
 from securepc.wire.software import Program, Verdict
 
 _BASELINE = "software-baseline"
@@ -28,6 +29,7 @@ def now_of(context: Context) -> int:
     return context.manager_time() or context.clock.at()
 
 
+@prepared
 class Told(msgspec.Struct):
     """`since`: when it was first seen; `until`: when it is to be gone, 0 where an administrator decides;
     `reminded`: when the user was last told. Microseconds UTC by `now_of`. `action`: `remove`

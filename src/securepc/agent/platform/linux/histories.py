@@ -22,6 +22,7 @@ import msgspec
 from msgspec import Meta
 
 from securepc.agent.collect.visits import Profile, Seen, Unreadable, Visit
+from securepc.wire.shapes import prepared
 
 _CHROMIUM = {
     "chromium": (
@@ -44,6 +45,7 @@ _SECONDS = 30.0
 _ANSWER = 16 * 1024 * 1024
 
 
+@prepared
 class _Row(msgspec.Struct, frozen=True):
     id: Annotated[int, Meta(ge=0, lt=2**53)]
     at: Annotated[int, Meta(ge=-(2**53), lt=2**53)]
@@ -53,6 +55,7 @@ class _Row(msgspec.Struct, frozen=True):
     size: Annotated[int, Meta(ge=0, lt=2**53)] | None = None
 
 
+@prepared
 class _Answer(msgspec.Struct, frozen=True):
     visits: Annotated[list[_Row], Meta(max_length=10_000)] = []
     more: bool = False

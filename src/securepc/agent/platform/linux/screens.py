@@ -26,6 +26,7 @@ from securepc.agent.collect.changes import By
 from securepc.agent.collect.screen import Copied, Focused, Left, Sight
 from securepc.agent.platform.linux.people import is_person, name_of
 from securepc.agent.platform.linux.processes import Processes
+from securepc.wire.shapes import prepared
 
 _SOCKETS = Path("/tmp/.X11-unix")  # noqa: S108 - where X servers put them
 _PROC = Path("/proc")
@@ -37,6 +38,7 @@ _LINE = 16 * 1024
 _ENVIRONMENT = 256 * 1024
 
 
+@prepared
 class _Line(msgspec.Struct, frozen=True):
     """A line of `xwatch`: a user's own word, so it is checked like a stranger's."""
 
