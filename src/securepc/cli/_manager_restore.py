@@ -36,11 +36,17 @@ from securepc.manager.restored.service import give_word
     type=click.File("r", encoding="utf-8"),
     help="What was typed or scanned from it; - for standard input. 入力済みのファイル。",
 )
+@click.option(
+    "--validator",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Home of the validator on this machine, if it is another now. このPCの検証ノードの保存先。",
+)
 def restore(
     home: Path,
     place: Path,
     snapshot: int | None,
     sheet_file: IO[str] | None,
+    validator: Path | None,
     to_passphrase_file: Path | None,
     to_credentials: Path | None,
     to_file: bool,
@@ -54,7 +60,15 @@ def restore(
     with explained():
         key = read_sheet(sheet_file)
         try:
-            done = restore_home(home, _target(place), key, number=snapshot, environ=environ, ask=ask)
+            done = restore_home(
+                home,
+                _target(place),
+                key,
+                number=snapshot,
+                validator=validator,
+                environ=environ,
+                ask=ask,
+            )
         except FileExistsError:
             raise UserError(
                 f"{home} は空ではありません。別の場所を --home で指定してください。",
@@ -68,12 +82,15 @@ def restore(
         names = ", ".join(done.lost)
         click.echo(say(f"鍵がなく開けない月: {names}", f"Months whose keys are missing: {names}"), err=True)
     number, height = done.snapshot.number, done.snapshot.height
+    ja = "起動すると、PCと連署者が確認済みの記録を集めてから、台帳の続きを始めます。"
+    en = "Once started, it gathers what PCs and witnesses have seen, and then the log goes on."
+    if done.elsewhere:
+        ja = "台帳は検証ノードのものを使います。起動すると、バックアップ後の記録を開く鍵をPCから集めます。"
+        en = "The ledger is the validators'. Once started, it gathers keys of what came since from the PCs."
     click.echo(
         say(
-            f"バックアップ No. {number}(ブロック {height} まで)を {home} に復元しました。\n"
-            "起動すると、PCと連署者が確認済みの記録を集めてから、台帳の続きを始めます。",
-            f"Backup No. {number}, up to block {height}, was restored to {home}.\n"
-            "Once started, it gathers what PCs and witnesses have seen, and then the log goes on.",
+            f"バックアップ No. {number}(ブロック {height} まで)を {home} に復元しました。\n{ja}",
+            f"Backup No. {number}, up to block {height}, was restored to {home}.\n{en}",
         )
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -155,10 +157,30 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stamps: Stamps = Stamps()
     backup: Backup = Backup()
 
-    def __post_init__(self) -> None:
-        """Refuse what does not go together."""
-        if self.ledger.sequencer == "cometbft" and (self.backup.folder or self.backup.bucket):
-            raise ValueError("a ledger that validators order is not backed up by the manager yet")
+
+def over_validator(text: str, validator: Path) -> str:
+    """The same settings, but that blocks are ordered by the validator in this home and others.
+
+    Raises:
+        ConfigError: they cannot be used, or are written in a way that is not understood here.
+    """
+    own = re.compile(r"\s*(sequencer|validator)\s*=")
+    lines, section = [], ""
+    for line in text.splitlines():
+        if header := re.match(r"\s*(\[.*\])", line):
+            section = header[1]
+        if section != "[ledger]" or not own.match(line):
+            lines.append(line)
+    if "[ledger]" not in (line.strip() for line in lines):
+        lines += ["", "[ledger]"]
+    place = [line.strip() for line in lines].index("[ledger]") + 1
+    lines[place:place] = ['sequencer = "cometbft"', f"validator = {json.dumps(str(validator.absolute()))}"]
+    changed = "\n".join(lines) + "\n"
+    before, after = _parse(text, "config.toml"), _parse(changed, "config.toml")
+    ledger = msgspec.structs.replace(before.ledger, sequencer="cometbft", validator=str(validator.absolute()))
+    if after != msgspec.structs.replace(before, ledger=ledger):
+        raise ConfigError("config.toml: [ledger] is not written as usual")
+    return changed
 
 
 def load(path: Path) -> Config:
@@ -168,10 +190,17 @@ def load(path: Path) -> Config:
         ConfigError: no such file, not TOML, an unknown setting or a value of the wrong type.
     """
     try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Config)
+        return _parse(path.read_text("utf-8"), str(path))
     except FileNotFoundError:
         raise ConfigError(
             f"{path} がありません。`securepc manager init` を実行してください / not found"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def _parse(text: str, name: str) -> Config:
+    try:
+        return msgspec.convert(tomllib.loads(text), Config)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ConfigError(f"{name}: {error}") from None

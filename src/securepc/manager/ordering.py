@@ -34,7 +34,14 @@ class CharterMissing(Exception):
 
 
 class Ordering(Protocol):
-    """The claim of one manager on its ledger: while it lasts there is no second one."""
+    """The claim of one manager on its ledger: while it lasts there is no second one.
+
+    `elsewhere`: others have the whole ledger, too. The loss of this machine is then not its loss, no backup
+    holds it, and a manager that was restored finds it ahead of what it knows.
+    """
+
+    @property
+    def elsewhere(self) -> bool: ...
 
     def sequencer(self, keys: KeyStore, on_block: OnBlock, interval: float) -> Sequencer:
         """The sequencer; closing it ends the claim where it writes the store itself."""
@@ -74,6 +81,8 @@ def claim(home: Home, ledger: Ledger) -> Ordering:
 
 
 class _Alone:
+    elsewhere = False
+
     def __init__(self, home: Home, ledger: Ledger) -> None:
         self._path = home.chain
         self._store = open_store(self._path, floor=ledger.disk_floor)
@@ -92,6 +101,8 @@ class _Alone:
 
 
 class _Voted:
+    elsewhere = True
+
     def __init__(self, home: Home, ledger: Ledger) -> None:
         self._folder = home.ledger
         self._path = chain_path(home, ledger)

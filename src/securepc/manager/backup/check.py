@@ -1,7 +1,8 @@
 """Restore a snapshot into a scratch folder and look at all of it, as if it were needed today.
 
 1. every chunk opens, is what its name says, and the files come out byte for byte as they went in
-2. the ledger's copy passes the full audit (`ledger.fsck`)
+2. the ledger's copy passes the full audit (`ledger.fsck`); where validators order blocks there is none, and
+   each of them audits its own every hour
 3. its blocks and logs are those of the ledger that runs: a backup of another history is none
 4. the keys' copy opens with this manager's key-encryption key, every secret in it
 5. the manager's copy is whole
@@ -18,7 +19,9 @@ from typing import TYPE_CHECKING
 
 from securepc.ledger import fsck
 from securepc.ledger.log import LogReader
+from securepc.manager import ordering
 from securepc.manager.backup.vault import Snapshot, Vault, VaultError, month_name
+from securepc.wire.signed.block import message_hash
 from securepc.wire.signed.documents import b64decode
 
 if TYPE_CHECKING:
@@ -46,11 +49,40 @@ def check(manager: Manager, vault: Vault, snapshot: Snapshot, folder: Path) -> N
         TargetError, OSError: it can't be had.
     """
     fetch(vault, snapshot, folder)
-    _check_ledger(manager, snapshot, folder / "chain.sqlite")
+    if manager.ordering.elsewhere:
+        beyond(ordering.chain_path(manager.home, manager.config.ledger), snapshot)
+    else:
+        _check_ledger(manager, snapshot, folder / "chain.sqlite")
     _check_keys(manager, folder / "keys.sqlite")
     with closing(_open(folder / "manager.sqlite")) as db:
         _check_whole(db, "manager.sqlite")
     _check_months(manager, vault, snapshot)
+
+
+def beyond(path: Path, snapshot: Snapshot) -> None:
+    """See that a ledger that others kept goes on from a snapshot's moment: its block, its logs.
+
+    Raises:
+        VaultError: it does not, or has not come as far; says which.
+    """
+    reader = LogReader(path)
+    try:
+        leaf = reader.block(snapshot.height)
+        if leaf is None:
+            raise VaultError(
+                f"the validator's ledger ends at block {reader.height()}, the backup knows block "
+                f"{snapshot.height}: let the validator catch up first"
+            )
+        if snapshot.head and message_hash(leaf) != b64decode(snapshot.head):
+            raise VaultError(f"block {snapshot.height} of the validator's ledger is another one")
+        for name, log in snapshot.logs.items():
+            handle = bytes.fromhex(name)
+            if handle not in reader.logs() or reader.size(handle) < log.size:
+                raise VaultError(f"log {name} ends earlier on the validator's ledger than in the snapshot")
+            if reader.root(handle, log.size) != b64decode(log.root):
+                raise VaultError(f"log {name} on the validator's ledger is not the one of the snapshot")
+    finally:
+        reader.close()
 
 
 def sound(path: Path, snapshot: Snapshot) -> None:

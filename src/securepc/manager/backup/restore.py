@@ -2,6 +2,9 @@
 
 Everything is built beside the home and looked at there: files, the ledger's audit, keys. What was destroyed
 after the snapshot stays destroyed (graves). Last, the finished folder takes its place in one rename.
+
+Where validators order blocks the ledger is not in the backup. The home is put beside one of them that has
+come at least as far, and the manager finds there what came after the snapshot (`manager.restored.brought`).
 """
 
 from __future__ import annotations
@@ -13,11 +16,11 @@ from typing import Any, NamedTuple
 
 from securepc.ledger.keys import KeyStore, recover_keys
 from securepc.ledger.keys.kek import Ask
-from securepc.manager import clock
-from securepc.manager.backup import check
+from securepc.manager import clock, config, ordering
+from securepc.manager.backup import check, moment
 from securepc.manager.backup.target import Target
 from securepc.manager.backup.vault import Snapshot, Vault, VaultError, month_name, unlock_vault
-from securepc.manager.home import Home, sync_folder
+from securepc.manager.home import Home, sync_folder, write_private
 from securepc.manager.restored import mark
 from securepc.wire.recovery import RecoveryKey
 
@@ -26,10 +29,12 @@ GRAVES = ("ghost",)
 
 
 class Restored(NamedTuple):
-    """What was restored. `lost`: months whose key is not beside the snapshots: their batches never open."""
+    """What was restored. `lost`: months whose key is not beside the snapshots: their batches never open;
+    `elsewhere`: the ledger is the validators'."""
 
     snapshot: Snapshot
     lost: list[str]
+    elsewhere: bool
 
 
 def restore(
@@ -38,6 +43,7 @@ def restore(
     key: RecoveryKey,
     *,
     number: int | None = None,
+    validator: Path | None = None,
     environ: Mapping[str, str],
     ask: Ask | None = None,
 ) -> Restored:
@@ -45,11 +51,15 @@ def restore(
 
     Args:
         number: of the snapshot; the newest where none is named.
+        validator: home of the validator on this machine, if it is not where the backed-up settings say, or if
+            the ledger was handed over to validators after the snapshot.
         environ, ask: where the new key-encryption key comes from (`ledger.keys.kek`).
 
     Raises:
         FileExistsError: there is something at `root`.
-        VaultError: no such backup, another recovery key, or what came out is not sound.
+        VaultError: no such backup, another recovery key, what came out is not sound, or the validator is not
+            one of this ledger.
+        ConfigError: the settings in the backup don't do with that validator.
         TargetError, KekError, OSError: it can't be reached, opened or written.
     """
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
@@ -65,8 +75,7 @@ def restore(
         for folder in (draft.root, draft.manager, draft.run, draft.ledger, draft.trust):
             folder.mkdir(mode=0o700, parents=True)
         check.fetch(vault, snapshot, draft.manager)
-        (draft.manager / "chain.sqlite").rename(draft.chain)
-        check.sound(draft.chain, snapshot)
+        elsewhere = _place_ledger(draft, snapshot, validator)
         keys = recover_keys(draft.keys, key, environ=environ, ask=ask)
         graves = list(vault.graves())
         try:
@@ -85,7 +94,28 @@ def restore(
     except BaseException:
         shutil.rmtree(draft.root, ignore_errors=True)
         raise
-    return Restored(snapshot, lost)
+    return Restored(snapshot, lost, elsewhere)
+
+
+def _place_ledger(draft: Home, snapshot: Snapshot, validator: Path | None) -> bool:
+    """The ledger that was backed up, or the one that validators have; whether it is theirs."""
+    copy = draft.manager / moment.CHAIN
+    if validator is not None:
+        text = draft.config.read_text("utf-8")
+        write_private(draft.config, config.over_validator(text, validator).encode("utf-8"))
+    settings = config.load(draft.config).ledger
+    if settings.sequencer == "solo":
+        copy.rename(draft.chain)
+        check.sound(draft.chain, snapshot)
+        return False
+    copy.unlink(missing_ok=True)  # of before the ledger was handed over
+    if not settings.validator:
+        raise VaultError("name the home of a validator on this machine with --validator")
+    ledger = ordering.chain_path(draft, settings)
+    if not ledger.is_file():
+        raise VaultError(f"there is no validator at {ledger.parent}; name one with --validator")
+    check.beyond(ledger, snapshot)
+    return True
 
 
 def _months(keys: KeyStore, vault: Vault, key: RecoveryKey, graves: list[dict[str, Any]]) -> list[str]:

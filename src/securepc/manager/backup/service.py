@@ -185,7 +185,18 @@ class Backups:
                 for log, (size, root) in taken.logs.items()
             }
             months = [month_name(log, name) for log, name in taken.months]
-            vault.put_snapshot(Snapshot(number, taken_at, __version__, taken.height, logs, months, files))
+            vault.put_snapshot(
+                Snapshot(
+                    number,
+                    taken_at,
+                    __version__,
+                    taken.height,
+                    logs,
+                    months,
+                    files,
+                    b64encode(taken.head),
+                )
+            )
             run.number, run.moment = number, taken_at
             run.total, run.sent = written
             self._people = people

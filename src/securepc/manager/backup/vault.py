@@ -68,7 +68,8 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @prepared
 class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One moment of a manager. `months`: the objects of the months' keys that lived."""
+    """One moment of a manager. `months`: the objects of the months' keys that lived; `head`: SHA-256 of the
+    message of the block at `height`, in base64 (empty in older snapshots)."""
 
     number: Natural
     at: Natural  # microseconds since 1970 UTC
@@ -77,6 +78,7 @@ class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     logs: dict[str, Log]
     months: list[str]
     files: dict[str, File]
+    head: str = ""
 
 
 @prepared

@@ -72,6 +72,15 @@ class Happenings:
                 if index >= seen:
                     self._tell(session, happening)
 
+    def late(self, session: Session, log: bytes, opened: Sequence[Opened]) -> None:
+        """Tell of batches that opened late; an `ingest.opened.LateListener`."""
+        row = session.get(Told, log)
+        seen = row.position if row else 0
+        for batch in opened:
+            for index, happening in self._of(batch):
+                if index < seen:  # the others come yet
+                    self._tell(session, happening)
+
     def _of(self, batch: Opened) -> list[tuple[int, Happening]]:
         found = []
         for i, entry in enumerate(batch.entries or ()):

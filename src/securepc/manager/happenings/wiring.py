@@ -10,3 +10,4 @@ def attach(manager: Manager) -> None:
     """`manager.happenings`; contexts attached later call `manager.happenings.on(…)`."""
     manager.happenings = Happenings(manager.database)
     manager.opener.subscribe(manager.happenings)
+    manager.opener.on_late(manager.happenings.late)

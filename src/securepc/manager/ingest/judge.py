@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from securepc.ledger import merkle
@@ -34,6 +34,8 @@ PROVISIONAL = "provisional"
 HEARTBEAT = "heartbeat"
 """The payload opens, but does not pass through what the device had said in a heartbeat: its end was cut, or
 written anew."""
+NO_KEY = "key"
+"""There is no key for the payload."""
 _SHOWN = 200
 
 
@@ -108,6 +110,36 @@ class Judge:
             )
             reasons = {row.leaf: row.reason for row in rows}
         return [_with_reason(item, reasons[item.index]) if item.index in reasons else item for item in found]
+
+    def keyless(self, log: bytes, indexes: Iterable[int]) -> set[int]:
+        """Those of these batches that were judged unreadable as their keys were not here."""
+        wanted = list(indexes)
+        with self._manager.database.read() as session:
+            query = select(Fault.leaf).where(Fault.log == log, Fault.reason == NO_KEY)
+            return {leaf for leaf in session.scalars(query) if leaf in wanted}
+
+    def late(self, log: bytes, indexes: Iterable[int]) -> list[Opened]:
+        """Open such batches once their keys came. Their seals can't be checked any more: the keys of the
+        journal's chain have moved on. What opens is as its header says, and in the order of the log."""
+        stored = [item for i in sorted(indexes) for item in self._manager.log.leaves(log, i, i + 1)]
+        return [item for item in self._open(log, stored, first_time=True) if item.reason is None]
+
+    def forgive(self, session: Session, opened: Iterable[Opened]) -> None:
+        """They are no faults any more."""
+        for item in opened:
+            session.execute(delete(Fault).where(Fault.log == item.log, Fault.leaf == item.index))
+
+    def brought(self) -> dict[bytes, set[int]]:
+        """Batches by log that were judged without a key that is here now: a manager was killed between."""
+        with self._manager.database.read() as session:
+            rows = session.execute(select(Fault.log, Fault.leaf).where(Fault.reason == NO_KEY)).all()
+        found: dict[bytes, set[int]] = {}
+        for log, index in rows:
+            with suppress(KeyError, ValueError):
+                name = headers.message_hash(self._manager.log.leaf(log, index))
+                self._manager.keys.batch_key(log, name)
+                found.setdefault(log, set()).add(index)
+        return found
 
     def recover(self) -> None:
         """Erase the provisional lines of batches that were judged just before the manager was killed."""
@@ -226,7 +258,7 @@ def _entries(
     if body is None:
         return None, "expired"
     if key is None:
-        return None, "key"
+        return None, NO_KEY
     try:
         return batch.open_payload(header, body, key, root_of=merkle.root), None
     except Unreadable as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
+
+from sqlalchemy.orm import Session
 
 from securepc.wire.signed.batch import BatchHeader
 
@@ -31,6 +33,11 @@ class Opened:
     header: BatchHeader
     entries: list[bytes] | None
     reason: str | None
+
+
+LateListener = Callable[[Session, bytes, Sequence[Opened]], None]
+"""Wants to know of batches of a log that followers were handed unopened, as their keys were not here, and
+that open now. Called inside a `database.write()`; again with the same ones where that fails."""
 
 
 class Provisional(NamedTuple):

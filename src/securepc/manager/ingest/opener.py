@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from securepc.manager.alerts import service as alerts
 from securepc.manager.ingest.judge import Judge
-from securepc.manager.ingest.opened import Follower, Opened, Provisional, ProvisionalListener
+from securepc.manager.ingest.opened import Follower, LateListener, Opened, Provisional, ProvisionalListener
 from securepc.manager.ingest.verdicts import Verdicts
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ class Opener:
         self._wake = threading.Event()
         self._stop = False
         self._latest: dict[bytes, tuple[int, int, list[Opened]]] = {}
+        self._late: dict[bytes, set[int]] = {}
+        self._late_lock = threading.Lock()
+        self._late_listeners: list[LateListener] = []
         self._thread = threading.Thread(target=self._run, name="opener", daemon=True)
 
     def subscribe(self, follower: Follower) -> None:
@@ -50,6 +53,20 @@ class Opener:
     def listen(self, listener: ProvisionalListener) -> None:
         """Tell this one of lines before they are sealed. Call before the manager starts."""
         self._listeners.append(listener)
+
+    def on_late(self, listener: LateListener) -> None:
+        """Hand batches to this one whose keys came after they were judged. Call before the manager starts."""
+        self._late_listeners.append(listener)
+
+    def late(self, log: bytes, indexes: Iterable[int]) -> set[int]:
+        """Keys came for these batches, which were judged before; gives those that were judged without one:
+        they are opened now."""
+        found = self._judge.keyless(log, indexes)
+        if found:
+            with self._late_lock:
+                self._late.setdefault(log, set()).update(found)
+            self._wake.set()
+        return found
 
     def announce(self, lines: Provisional) -> None:
         """Lines arrived that are not sealed yet."""
@@ -81,6 +98,7 @@ class Opener:
     def start(self) -> None:
         """Begin, from where the last run stopped."""
         self._judge.recover()
+        self._late = self._judge.brought()
         self._thread.start()
 
     def on_block(self, _: int) -> None:
@@ -113,13 +131,15 @@ class Opener:
 
     def _round(self) -> bool:
         """One piece of every log for the judge and for every follower; whether there was any."""
-        moved = False
+        moved = self._open_late()
         for log in self._manager.log.logs():
             if self._manager.moves.away(log):
                 continue
             position, size = self._judge.position(log), self._manager.log.size(log)
-            if position < size and not self._verdicts.full(log):
-                stored = list(self._manager.log.leaves(log, position, min(position + PIECE, size)))
+            ready = not self._manager.restored.holds(log) and not self._verdicts.full(log)
+            if position < size and ready:
+                end = self._verdicts.limit(log, position, min(position + PIECE, size))
+                stored = list(self._manager.log.leaves(log, position, end))
                 judged = self._judge.judge(log, stored)
                 start, position = position, stored[-1].index + 1
                 self._latest[log] = start, position, judged.opened
@@ -130,6 +150,24 @@ class Opener:
             for follower in self._followers:
                 moved |= self._feed(follower, log, position)
         return moved
+
+    def _open_late(self) -> bool:
+        """Open what was judged without a key and has one now; whether there was any."""
+        with self._late_lock:
+            late, self._late = self._late, {}
+        for log, indexes in late.items():
+            opened = self._judge.late(log, indexes)
+            try:
+                with self._manager.database.write() as session:
+                    for listener in self._late_listeners:
+                        listener(session, log, opened)
+                    self._judge.forgive(session, opened)
+                self._latest.pop(log, None)
+            except BaseException:
+                with self._late_lock:
+                    self._late.setdefault(log, set()).update(indexes)
+                raise
+        return bool(late)
 
     def _feed(self, follower: Follower, log: bytes, end: int) -> bool:
         """Hand a follower its next piece, unless it is up to date or has just failed."""

@@ -58,10 +58,13 @@ class Uploads:
         Raises:
             Closed: the manager is shutting down.
             Gathering: the log was restored and its successor is not open yet.
+            Refused: "gap": keys of batches before these were lost with this manager's disk.
         """
         hashes = [message_hash(data) for data in upload.leaves]
         boxes = list(zip(hashes, upload.boxes, strict=True))
-        self._manager.waiting.require(upload.headers[0].log)
+        first = upload.headers[0]
+        self._manager.waiting.require(first.log)
+        self._manager.restored.require(first.log, first.device, first.epoch)
         waiting = _Waiting(upload.headers[0].log, upload.transaction, boxes, Future())
         # Whoever asked may give up waiting and cancel: what is underway stays so until it is ordered.
         committed: Future[Committed] = Future()
@@ -148,11 +151,20 @@ async def take(manager: Manager, sender: Sender, body: bytes, size: int, tree: s
         raise refuse("stopping", retry_after=5) from None
     manager.health.count("batches_total", committed.count)
     manager.health.count("entries_total", sum(header.size for header in upload.headers))
-    again = [data for data, i in zip(upload.leaves, committed.indexes, strict=True) if i < judged]
-    if again:  # their keys are kept with their months: the boxes that came this time are not needed
-        names = [message_hash(data) for data in again]
-        await asyncio.to_thread(manager.keys.drop_boxes, sender.log, names)
+    epochs = [header.epoch for header in upload.headers]
+    manager.restored.take(sender.log, sender.device, epochs)
+    again = {i: data for data, i in zip(upload.leaves, committed.indexes, strict=True) if i < judged}
+    if again:
+        await asyncio.to_thread(_come_again, manager, sender.log, again)
     return await asyncio.to_thread(receipt, manager, upload, committed, size, tree)
+
+
+def _come_again(manager: Manager, log: bytes, leaves: dict[int, bytes]) -> None:
+    """Their keys are kept with their months: the boxes that came this time are not needed, but for batches
+    that were judged without a key."""
+    late = manager.opener.late(log, leaves)
+    names = [message_hash(data) for index, data in leaves.items() if index not in late]
+    manager.keys.drop_boxes(log, names)
 
 
 def receipt(manager: Manager, upload: Upload, committed: Committed, size: int, tree: str) -> bytes:

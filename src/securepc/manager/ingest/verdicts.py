@@ -48,6 +48,15 @@ class Verdicts:
         self._due: dict[bytes, float] = {}
         self._retry: dict[bytes, float] = {}
         self._sent: dict[bytes, Future[Committed]] = {}
+        self._said: dict[bytes, int] = {}
+        """How far the ledger's verdicts went when this process first judged something of a log."""
+
+    def limit(self, log: bytes, position: int, end: int) -> int:
+        """How far to judge at once: to the end of what verdicts on the ledger cover already, where a restored
+        manager comes by it again, or to `end`."""
+        if log not in self._said:
+            self._said[log] = self._manager.judged_on_ledger(log)
+        return min(end, self._said[log]) if position < self._said[log] else end
 
     def expect(self, log: bytes) -> None:
         """Batches of this log were judged."""
@@ -69,11 +78,21 @@ class Verdicts:
         if row is None or not (row.verdict or row.opened or faults):
             self._idle.add(log)
             return
+        if row.verdict is None and row.judged < row.position <= self._said.get(log, 0):
+            self._pass(log)
+            return
         if row.verdict is not None:
             if time.monotonic() >= self._retry.get(log, 0.0):
                 self._send(log, row.verdict)
         elif faults or (row.opened and time.monotonic() >= self._due.get(log, 0.0)):
             self._send(log, self._make(log))
+
+    def _pass(self, log: bytes) -> None:
+        """The ledger has a verdict on all that was judged: this manager's word before it was restored."""
+        with self._manager.database.write() as session:
+            row = session.get(Opening, log)
+            assert row is not None
+            row.judged, row.opened = row.position, 0
 
     def full(self, log: bytes) -> bool:
         """Whether there are so many faults without a verdict that judging has to wait for one."""

@@ -8,12 +8,17 @@
 4. The leaf is on the ledger, under the new key. PCs are told of it, trust/ is published, the log takes again.
 
 A PC that was off may show a higher checkpoint later. Then the log goes on as another tree once more.
+
+Where validators order blocks only step 1 is needed: their ledger is ahead of the backup. Instead of
+checkpoints PCs bring keys (`restored.brought`), and nothing of what came after the backup is opened before
+they have, or the time is over, or somebody gave the word.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import delete, select, update
@@ -25,6 +30,7 @@ from securepc.manager import clock, setup
 from securepc.manager.audit import service as audit
 from securepc.manager.database import after_commit
 from securepc.manager.restored import mark, own, shown
+from securepc.manager.restored.brought import Brought
 from securepc.manager.restored.model import RestoredLog
 from securepc.manager.restored.shown import Top
 from securepc.wire.signed import batch as headers
@@ -60,20 +66,46 @@ class Restored:
         self._mark = mark.read(manager.home.manager)
         self._lock = threading.Lock()
         self._asked = 0
+        self._brought: dict[bytes, Brought] = {}
+        self._held: set[bytes] = set()
         if self._mark is not None:
             self._note(self._mark)
         with manager.database.read() as session:
-            for log in session.scalars(select(RestoredLog.log).where(RestoredLog.opened_at.is_(None))):
-                manager.waiting.add(log)
+            for row in session.scalars(select(RestoredLog).where(RestoredLog.opened_at.is_(None))):
+                if manager.ordering.elsewhere:
+                    self._brought[row.log] = Brought(manager, row.log, row.kept)
+                    self._held.add(row.log)
+                else:
+                    manager.waiting.add(row.log)
 
     def start(self) -> None:
         """Step 1, and what was decided before the manager was last stopped. Before anything else starts."""
-        if self._mark is not None and self._manager.waiting:
+        if self._mark is not None and (self._manager.waiting or self._brought):
             self._prepare(self._mark)
         self._go_on(decided=True)
 
+    def holds(self, log: bytes) -> bool:
+        """Whether nothing more of a log is to be opened now: the keys are still to come."""
+        return log in self._held
+
+    def require(self, log: bytes, device: bytes, first: int) -> None:
+        """Send a PC back to what only it has the keys of; `first`: the first epoch that it comes with.
+
+        Raises:
+            Refused: "gap", with what it is to send.
+        """
+        if log in self._brought:
+            self._brought[log].require(device, first)
+
+    def take(self, log: bytes, device: bytes, epochs: Iterable[int]) -> None:
+        """A PC sent these batches, and their keys are on the disk."""
+        if log in self._brought:
+            self._brought[log].take(device, epochs)
+
     def look(self) -> None:
         """Ask witnesses; open what is ready. Called by the ticker."""
+        for log in list(self._brought):
+            self._see_to(log)
         if self._manager.waiting:
             if clock.now() - self._asked >= WITNESSES_EVERY:
                 self._asked = clock.now()
@@ -100,17 +132,49 @@ class Restored:
             if row is None:
                 return None
             found = shown.since(session, log, row.at)
+        if (brought := self._brought.get(log)) is not None:
+            heard, lacking = brought.heard(), brought.missing()
+            until = row.at + self._patience if heard else None
+            return Gathered(
+                row.at, row.kept, len(heard - lacking), len(lacking), self._manager.log.size(log), until
+            )
         missing = self._expected(log) - found.keys()
         highest = max([top.size for top in found.values()], default=0)
-        patience = int(self._manager.config.backup.gather_minutes * 60) * clock.SECOND
         return Gathered(
             row.at,
             row.kept,
             len(found),
             len(missing),
             max(highest, row.kept),
-            row.at + patience if found else None,
+            row.at + self._patience if found else None,
         )
+
+    @property
+    def _patience(self) -> int:
+        return int(self._manager.config.backup.gather_minutes * 60) * clock.SECOND
+
+    def _see_to(self, log: bytes) -> None:
+        """Open what is on the validators' ledger, once its keys are here or need not be waited for."""
+        brought = self._brought[log]
+        brought.look()
+        state, missing = self.gathered(log), brought.missing()
+        with self._manager.database.write() as session:
+            row = _open_row(session, log)
+            over = state is not None and state.until is not None and clock.now() >= state.until
+            if row is not None and not missing:
+                row.opened_at, row.word = clock.now(), row.word or ALONE
+            if row is not None and missing and not row.word and not over:
+                return
+        if not missing:
+            del self._brought[log]
+        if log in self._held:
+            self._held.discard(log)
+            logger.warning(
+                "log %s is opened on from leaf %d; to be brought: %d",
+                log.hex(),
+                state.kept if state else 0,
+                len(missing),
+            )
 
     # -- step 1
 
@@ -173,6 +237,8 @@ class Restored:
     # -- steps 3 and 4
 
     def _go_on(self, *, decided: bool) -> None:
+        if self._manager.ordering.elsewhere:
+            return  # no successor
         with self._lock:
             with self._manager.database.read() as session:
                 query = select(RestoredLog).where(RestoredLog.opened_at.is_(None))

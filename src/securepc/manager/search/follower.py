@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from securepc.manager.ingest.opened import EXPIRED
-from securepc.manager.search import rows
+from securepc.manager.search import forgetting, rows
 from securepc.manager.search.hot import DayRows
 from securepc.manager.search.manifest import Sealed
 from securepc.manager.search.rows import Source
@@ -54,9 +54,7 @@ class SearchFollower:
                 continue
             device = header.device.hex()
             day = days[day_of(batch.block_time)]
-            source = Source(
-                device, header.first, header.epoch, batch.index, batch.block_time, header.opened_at
-            )
+            source = _source(batch)
             if batch.entries is None:
                 day.append(rows.of_unreadable(source, header, batch.reason or ""))
             else:
@@ -65,6 +63,16 @@ class SearchFollower:
         new = [DayRows(day, rows.joined(batches)) for day, batches in sorted(days.items()) if batches]
         self._store.add(log, new, seen, position, sealed)
 
+    def late(self, log: bytes, opened: Sequence[Opened]) -> None:
+        """Put the entries of batches that opened late in the place of the row that says that they don't.
+
+        Raises:
+            OSError: the disk is full or fails; may be repeated.
+        """
+        for batch in opened:
+            found = rows.of_entries(_source(batch), batch.entries or ())
+            forgetting.read_late(self._store, log, batch.index, found)
+
     def announced(self, lines: Provisional) -> None:
         """Make lines searchable before they are sealed."""
         device = lines.device.hex()
@@ -72,6 +80,12 @@ class SearchFollower:
         batches = rows.of_entries(Source(device, lines.first, lines.epoch, None, at, at), lines.lines)
         if batches:
             self._store.announce(lines.log, device, lines.epoch, lines.first, rows.joined(batches))
+
+
+def _source(batch: Opened) -> Source:
+    header = batch.header
+    device = header.device.hex()
+    return Source(device, header.first, header.epoch, batch.index, batch.block_time, header.opened_at)
 
 
 def day_of(block_time: int) -> str:

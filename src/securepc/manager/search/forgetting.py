@@ -1,4 +1,4 @@
-"""What the search forgets: months that expired, entries that were redacted."""
+"""What the search forgets: months that expired, entries that were redacted, that a batch was unreadable."""
 
 from __future__ import annotations
 
@@ -62,6 +62,23 @@ def redact(store: Store, log: bytes, header: BatchHeader, leaf: int, sequences: 
         return pa.concat_tables([table.filter(pc.invert(gone)), pa.Table.from_batches(made, rows.SCHEMA)])
 
     store.rewrite(log, holds_leaf, change)
+
+
+def read_late(store: Store, log: bytes, leaf: int, entries: Iterable[pa.RecordBatch]) -> None:
+    """Put a batch's entries in the place of the row that says that it can't be read. May be repeated.
+
+    Raises:
+        OSError: as `expire`.
+    """
+    found = list(entries)
+
+    def change(table: pa.Table) -> pa.Table | None:
+        row = pc.and_(pc.equal(table.column("leaf"), leaf), pc.equal(table.column("kind"), rows.UNREADABLE))
+        if not pc.any(row).as_py():
+            return None
+        return pa.concat_tables([table.filter(pc.invert(row)), pa.Table.from_batches(found, rows.SCHEMA)])
+
+    store.rewrite(log, lambda file: file.first_leaf <= leaf <= file.last_leaf, change)
 
 
 def _held(table: pa.Table, holds: Iterable[HoldRecord]) -> pa.Array:

@@ -25,6 +25,7 @@ def attach(manager: Manager) -> None:
     manager.search = SearchService(store, connection, manager.log.batches, keeper.tidy)
     manager.opener.subscribe(follower)
     manager.opener.listen(follower)
+    manager.opener.on_late(lambda _, log, opened: follower.late(log, opened))
 
     def start() -> None:
         keeper.start()
