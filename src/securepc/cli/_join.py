@@ -57,9 +57,10 @@ def join(
     from securepc.ledger.draft import replace_file
     from securepc.ledger.rpc import Rpc
     from securepc.ledger.statesync import joining
-    from securepc.ledger.statesync.agreed import LEAST, Disagreed, agree
+    from securepc.ledger.statesync.agreed import LEAST, Disagreed, agree, handed_over
     from securepc.ledger.statesync.joining import Trusted
     from securepc.ledger.store import StoreError
+    from securepc.ledger.votes import handovers
 
     node = home / "node"
     _check_folder(node)
@@ -81,6 +82,9 @@ def join(
         settings.follow(node / "comet", addresses, agreed.snapshot.height, agreed.header)
         if (node / joining.NAME).exists():
             joining.delete(node)
+        told = handed_over(nodes, agreed.genesis, agreed.snapshot.height)
+        if told is not None:
+            replace_file(node / handovers.NAME, told)
         joining.trust(node, agreed.snapshot)
         # Last: with it the node can run.
         document = json.dumps(agreed.document, indent=1).encode("utf-8")
@@ -89,6 +93,15 @@ def join(
         raise UserError(error.ja, error.en) from None
     except (StoreError, settings.Failed, OSError) as error:
         raise UserError(f"参加の準備に失敗しました({error})。", f"it cannot join: {error}.") from None
+    if told is None:
+        click.echo(
+            say(
+                "検証ノードの交代の記録が得られません。このノードからの証拠には票を付けられません。",
+                "None of them shows how the validators followed each other: evidence from this node will "
+                "carry no votes. Take it from another.",
+            ),
+            err=True,
+        )
     if as_json:
         click.echo(json.dumps({"height": agreed.snapshot.height, "hash": agreed.snapshot.hash.hex()}))
         return

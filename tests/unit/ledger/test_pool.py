@@ -9,7 +9,7 @@ import pytest
 from ledger_world import START, Agency, Device, World, sha256
 
 from securepc.ledger import chain
-from securepc.ledger.abci import again
+from securepc.ledger.abci import again, onward
 from securepc.ledger.abci.judge import Judge, acceptable
 from securepc.ledger.abci.pool import BLOCKS, Held, Pool
 from securepc.ledger.state import Refused
@@ -96,6 +96,22 @@ def test_what_others_pass_on_too_early_is_kept_for_some_blocks(node: Node) -> No
     assert not node.pool.expect(sha256(never))
     stranger = Agency(node.world.keys)
     assert node.pool.take(stranger.tx(Device(stranger).registration())) is Held.DOUBTED
+
+
+def test_for_one_more_block_there_is_something_that_no_block_holds(node: Node) -> None:
+    asked = onward.make()
+    assert asked != onward.make()
+    assert node.pool.take(asked) is Held.DOUBTED
+    judge = Judge(node.world.store.state, node.world.store.genesis, node.clock + 1)
+    assert acceptable(judge, [asked], 1_000_000) == []
+    with pytest.raises(Refused, match="malformed"):
+        judge.take(asked)
+    node.block()
+    with pytest.raises(Refused):
+        node.pool.take_again(asked)
+    for other in (asked + b"x", asked[:-1]):
+        with pytest.raises(Refused, match="malformed"):
+            node.pool.take(other)
 
 
 def test_what_no_block_can_make_good_is_refused_whoever_sends_it(node: Node) -> None:

@@ -219,6 +219,70 @@ def test_snapshots_are_taken_as_the_hour_passes_and_three_are_kept(chain: VotedC
         offering.close()
 
 
+def all_pieces(offering: Offers, one: snapshot.Snapshot) -> list[bytes]:
+    return [offering.piece(one.height, number) for number in range(len(one.pieces))]
+
+
+def test_a_node_that_was_restarted_gives_the_same_pieces(chain: VotedChain) -> None:
+    store, hour = chain.store, 3_600_000_000
+    offering = Offers(chain.path, 3_600, SIZE)
+    try:
+        for _ in range(offers.KEPT + 1):
+            before = store.time
+            store.time += hour
+            chain.add()
+            offering.block(store, before)
+            height = store.height
+            wait_for(lambda height=height: offering.all() and offering.all()[-1].height == height, 60)
+        offered = offering.all()
+        wanted = {
+            one.height: [offering.piece(one.height, n) for n in range(len(one.pieces))] for one in offered
+        }
+    finally:
+        offering.close()
+    shelf = chain.path.with_name("offers")
+    assert sorted(int(path.stem) for path in shelf.iterdir()) == sorted(wanted)
+    # What somebody put there, or what was cut off, is nothing.
+    (shelf / "7.json").write_bytes(next(shelf.iterdir()).read_bytes())
+    (shelf / "8.json").write_bytes(b'{"dropped":[],"snapshot":"')
+    again = Offers(chain.path, 3_600, SIZE)
+    try:
+        assert again.all() == offered
+        for one in offered:
+            assert all_pieces(again, one) == wanted[one.height]
+    finally:
+        again.close()
+    other = chain.path.parent / "other"
+    other.mkdir()
+    stranger = VotedChain(other, Voters("a", "b", "c", "d"))
+    try:
+        shelf.rename(other / "offers")
+        elsewhere = Offers(stranger.path, 3_600, SIZE)
+        assert elsewhere.all() == [], "offers of another chain"
+        elsewhere.close()
+    finally:
+        stranger.close()
+
+
+def test_of_an_idle_chain_a_snapshot_is_taken_when_somebody_would_join(chain: VotedChain) -> None:
+    store = chain.store
+    offering = Offers(chain.path, 3_600, SIZE)
+    try:
+        offering.ask(store, store.time + offers.QUIET - 1)
+        offering.ask(store, store.time + offers.QUIET)
+        wait_for(lambda: bool(offering.all()), 60)
+        (first,) = offering.all()
+        assert first == taken(store)[0].snapshot
+        for _ in range(5):
+            offering.ask(store, store.time + offers.QUIET)
+        chain.add()
+        offering.ask(store, store.time + offers.QUIET)
+        wait_for(lambda: len(offering.all()) == 2, 60)
+        assert [one.height for one in offering.all()] == [first.height, store.height]
+    finally:
+        offering.close()
+
+
 class Fifth:
     """A node's folder, and the operator's trust in a snapshot."""
 

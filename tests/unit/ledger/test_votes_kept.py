@@ -13,8 +13,9 @@ from voted_chain import Node, VotedChain
 from securepc.ledger import fsck, merkle
 from securepc.ledger.rpc import Rpc
 from securepc.ledger.store import StoreError
+from securepc.ledger.votes import handovers
 from securepc.ledger.votes.asked import Votes
-from securepc.ledger.votes.keeper import Keeper
+from securepc.ledger.votes.keeper import Keeper, Unknown
 from securepc.ledger.votes.store import VoteStore, path_beside
 from securepc.wire import keys
 from securepc.wire.signed import votes
@@ -158,6 +159,50 @@ def test_a_node_that_joined_later_has_no_older_votes(chain: VotedChain, node: No
     assert chain.reader.votes(1) is None
     assert chain.reader.votes(last)
     assert "votes" in fsck.check(chain.path).not_checked
+
+
+def test_who_joined_after_a_change_learns_of_it_from_others(chain: VotedChain, node: Node) -> None:
+    chain.add(to=Voters("a", "b", "c", "e"))
+    keep(chain, node)
+    told = handovers.listed(chain.path)
+    last = chain.add()
+    for name in ("votes.sqlite", "votes.sqlite-wal", "votes.sqlite-shm"):
+        chain.path.with_name(name).unlink(missing_ok=True)
+    for height in range(1, last):
+        chain.voted.pop(height, None)
+    with pytest.raises(Unknown, match="before this node joined"):
+        keep(chain, node)
+    assert chain.reader.votes(last) is None
+    path_beside(chain.path).unlink()
+    chain.path.with_name(handovers.NAME).write_bytes(told)
+    keep(chain, node)
+    assert [len(one.votes) for one in chain.reader.votes(last) or ()] == [4, 4]
+    assert fsck.check(chain.path).findings == []
+
+
+def test_what_is_told_of_earlier_validators_is_believed_where_it_proves_itself(
+    chain: VotedChain, node: Node
+) -> None:
+    chain.add(to=Voters("a", "b", "c", "e"))
+    chain.add(to=Voters("e", "f", "g", "h"))
+    keep(chain, node)
+    first, second = handovers.parse(handovers.listed(chain.path))
+    genesis = chain.store.genesis
+    kept, leads_to = handovers.verified([first, second], genesis)
+    assert (kept, leads_to) == ([first, second], Voters("e", "f", "g", "h").hash)
+    assert handovers.verified([], genesis)[1] == Voters(*FOUR).hash
+    few = first._replace(votes=(None, None, *first.votes[2:]))
+    for wrong in (
+        [second],
+        [second, first],
+        [first, first],
+        [few],
+        [first, second._replace(votes=first.votes)],
+    ):
+        with pytest.raises(WrongVotes):
+            handovers.verified(wrong, genesis)
+    chain.path.with_name(handovers.NAME).write_bytes(b"[1]")
+    keep(chain, node)  # said, and passed over
 
 
 def test_an_edited_vote_is_found(chain: VotedChain, node: Node) -> None:

@@ -27,6 +27,7 @@ from securepc.ledger.statesync import snapshot
 from securepc.ledger.statesync.joining import Joining, Took, listed
 from securepc.ledger.statesync.offers import Offers
 from securepc.ledger.store import Store, StoreError, create_store, open_store
+from securepc.ledger.votes import handovers
 from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.documents import b64decode
 
@@ -40,6 +41,7 @@ NEW, AGAIN = 0, 1
 ACCEPT, REJECT = 1, 2
 OFFER_ACCEPT, OFFER_REJECT = 1, 3
 PIECE_ACCEPT, PIECE_RETRY, PIECE_REJECT_SNAPSHOT = 1, 3, 5
+ASKED_NOW = b"now"
 AHEAD = 3_600_000_000
 """Microseconds by which a proposal may be ahead of this machine's clock. Block time never falls again, and
 months expire by it: with as many wrong clocks as it takes to mislead the others, the chain stands still."""
@@ -214,7 +216,9 @@ class Application:
     def query(self, asked: pb.Query) -> pb.QueryAnswer:
         """`/expect`: a transaction of this SHA-256 comes from the sequencer beside us; the answer is 01 if it
         waits here already, 00 if not. `/judge`: what the rules say of a transaction now. `/snapshots`: what
-        others may join by. `/root`: the state root as of the last block, for people who look."""
+        others may join by; with the word `now` one is taken of a chain that is idle. `/handovers`: the votes
+        that lead from the first validators to those of today. `/root`: the state root as of the last block,
+        for people who look."""
         if self._store is None:
             return pb.QueryAnswer(code=1, log="the chain has not begun")
         match asked.path:
@@ -226,7 +230,11 @@ class Application:
                 except Refused as refused:
                     return pb.QueryAnswer(code=CODES.get(refused.code, UNKNOWN), log=_said(refused))
                 return pb.QueryAnswer(height=self.store.height)
+            case "/handovers":
+                return pb.QueryAnswer(value=handovers.listed(self._path), height=self.store.height)
             case "/snapshots":
+                if asked.data == ASKED_NOW and self._offers is not None and self.store.height:
+                    self._offers.ask(self.store, self._now())
                 offered = self._offers.all() if self._offers is not None else []
                 return pb.QueryAnswer(value=listed(offered), height=self.store.height)
             case "/root":

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from enum import Enum
 
+from securepc.ledger.abci import onward
 from securepc.ledger.abci.judge import Judge
 from securepc.ledger.state import Refused
 from securepc.ledger.store import Store
@@ -83,6 +84,9 @@ class Pool:
             Refused: never to be accepted; or ours, and not acceptable now.
         """
         digest = hashlib.sha256(data).digest()
+        if onward.is_onward(data):
+            self._since[digest] = self._blocks
+            return Held.DOUBTED
         ours = digest in self._ours
         self._ours.pop(digest, None)
         refused = self._try(data)
@@ -108,6 +112,8 @@ class Pool:
         """
         digest = hashlib.sha256(data).digest()
         since = self._before.pop(digest, None)
+        if onward.is_onward(data):
+            raise Refused("duplicate", "there was a block since")
         refused = self._try(data)
         if refused is None:
             self._since[digest] = None

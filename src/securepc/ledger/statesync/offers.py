@@ -1,7 +1,8 @@
 """The snapshots that a node has for others: not copies, but where in the store each piece begins.
 
 They are taken as the chain passes a full hour of block time, so that all nodes take the same ones, on a
-thread of its own. Pieces are made when they are asked for. Bodies that may be dropped by then are in none.
+thread of its own; and of a chain on which nothing happens when somebody who would join asks. Pieces are made
+when they are asked for. Bodies that may be dropped by then are in none.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from securepc.ledger.state import State
-from securepc.ledger.statesync import stream
+from securepc.ledger.statesync import shelf, stream
 from securepc.ledger.statesync.snapshot import MAX_PIECES, PIECE, Snapshot
 from securepc.ledger.statesync.stream import Gone, Places
 from securepc.ledger.store import Store, expiry, queries, schema
+from securepc.wire.signed.block import message_hash
 
 _log = logging.getLogger(__name__)
 EVERY = 3_600.0
@@ -28,6 +30,8 @@ KEPT = 3
 """Snapshots that a node can give pieces of: so many hours has whoever joins to begin."""
 ASKED = 1_800.0
 """Seconds after the last piece for which a snapshot is kept besides: somebody is joining by it."""
+QUIET = 10_000_000
+"""Microseconds after a block for which nobody gets a snapshot of it by asking: there may be more blocks."""
 MOST = 6
 """Snapshots in all: nobody makes a node keep more by asking."""
 
@@ -62,7 +66,10 @@ class Offers:
         self._wanted: Moment | None = None
         self._offers: list[Offer] = []
         self._asked: dict[int, float] = {}
+        self._taking = 0
         self._closed = False
+        self._shelf = path.with_name(shelf.NAME)
+        self._offers += self._before_restart()
         self._thread = threading.Thread(target=self._run, name="snapshots", daemon=True)
         self._thread.start()
 
@@ -77,9 +84,20 @@ class Offers:
         """A block was stored; `before` is the time of the one before it."""
         if store.time // self._every != before // self._every:
             with self._lock:
-                chain, state = store.genesis.chain, store.state
-                self._wanted = Moment(chain, store.height, store.head, state.root(), state)
+                self._wanted = _moment(store)
                 self._lock.notify()
+
+    def ask(self, store: Store, now: int) -> None:
+        """Somebody would join: where there is no snapshot of the last block, and no other block for a while,
+        one is taken. All nodes take the same one."""
+        if now - store.time < QUIET:
+            return
+        with self._lock:
+            heights = {one.snapshot.height for one in self._offers}
+            if store.height in heights or self._wanted is not None or store.height == self._taking:
+                return
+            self._wanted = _moment(store)
+            self._lock.notify()
 
     def all(self) -> list[Snapshot]:
         """What may be asked for now, the oldest first."""
@@ -109,7 +127,8 @@ class Offers:
                 if self._closed:
                     return
                 wanted, self._wanted = self._wanted, None
-            assert wanted is not None
+                assert wanted is not None
+                self._taking = wanted.height
             try:
                 made = take(self._path, wanted, self._size)
             except Exception:
@@ -117,6 +136,24 @@ class Offers:
                 continue
             with self._lock:
                 self._offers = [*self._retained(), made]
+                heights = {one.snapshot.height for one in self._offers}
+            try:
+                shelf.keep(self._shelf, *made)
+                shelf.drop(self._shelf, heights)
+            except OSError as error:  # it is offered all the same, until the next start
+                _log.warning("the snapshot of block %d is not written down: %s", wanted.height, error)
+
+    def _before_restart(self) -> list[Offer]:
+        """What was offered before, as far as it is of the chain that is here."""
+        if not self._path.exists():
+            return []
+        with closing(schema.connect_readonly(self._path)) as db:
+            found = [
+                Offer(*one)
+                for one in shelf.read(self._shelf)
+                if message_hash(queries.block(db, one[0].height) or bytes(64)) == one[0].head
+            ]
+        return found[-KEPT:]
 
     def _retained(self) -> list[Offer]:
         """The newest, and those by which somebody is joining."""
@@ -127,6 +164,11 @@ class Offers:
         heights = {one.snapshot.height for one in kept}
         self._asked = {height: at for height, at in self._asked.items() if height in heights}
         return kept
+
+
+def _moment(store: Store) -> Moment:
+    state = store.state
+    return Moment(store.genesis.chain, store.height, store.head, state.root(), state)
 
 
 def take(path: Path, moment: Moment, size: int = PIECE) -> Offer:

@@ -56,6 +56,10 @@ class Places:
                 self._starts.append(start)
                 self._stops.append(stop)
 
+    def ranges(self) -> list[tuple[int, int]]:
+        """The ranges [start, stop), ascending and apart."""
+        return list(zip(self._starts, self._stops, strict=True))
+
     def __contains__(self, place: int) -> bool:
         found = bisect_right(self._starts, place) - 1
         return found >= 0 and place < self._stops[found]

@@ -14,12 +14,14 @@ from securepc.ledger import merkle
 from securepc.ledger.genesis import Genesis
 from securepc.ledger.log import LogReader
 from securepc.ledger.store import StoreError
+from securepc.ledger.votes import handovers
 from securepc.ledger.votes.asked import Votes
 from securepc.ledger.votes.store import VoteStore, path_beside
 from securepc.wire import keys
 from securepc.wire.signed import block as blocks
 from securepc.wire.signed import leaf as leaves
 from securepc.wire.signed import votes
+from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.votes import Voted, WrongVotes
 
 _log = logging.getLogger(__name__)
@@ -27,6 +29,10 @@ POLL = 0.25
 """Seconds between two looks; the header that proves a block comes a second after it."""
 _MANY = 5_000
 """Blocks that are looked up at once."""
+
+
+class Unknown(StoreError):
+    """Who votes now cannot be followed from the first validators on."""
 
 
 class Keeper:
@@ -63,7 +69,8 @@ class Keeper:
             except (StoreError, WrongVotes) as error:
                 # A node that starts does not answer yet: it is asked again in a moment.
                 pause = 1.0
-                level = logging.INFO if isinstance(error, StoreError) else logging.CRITICAL
+                away = isinstance(error, StoreError) and not isinstance(error, Unknown)
+                level = logging.INFO if away else logging.CRITICAL
                 if str(error) != said:
                     said = str(error)
                     _log.log(level, "votes: %s", said)
@@ -85,6 +92,7 @@ class Keeper:
                 return
             self._reader = LogReader(self._path)
             self._store = VoteStore(path_beside(self._path), writable=True)
+            self._bring(self._store, self._reader.genesis())
             self._kept = self._store.heights()
         genesis = self._reader.genesis()
         self._last = max(self._last, genesis.signed)
@@ -104,6 +112,18 @@ class Keeper:
                 self._kept.add(height + 1)
             self._last = height
 
+    def _bring(self, store: VoteStore, genesis: Genesis) -> None:
+        """Keep what other nodes said of validators from before this one joined, as far as it stands."""
+        try:
+            data = self._path.with_name(handovers.NAME).read_bytes()
+        except FileNotFoundError:
+            return
+        try:
+            for one in handovers.verified(handovers.parse(data), genesis)[0]:
+                store.put(one)
+        except (Malformed, WrongVotes) as error:
+            _log.error("votes: what others said of earlier validators does not stand: %s", error)
+
     def _take(self, store: VoteStore, genesis: Genesis, height: int, state: bytes) -> None:
         """Keep what was voted at a height, and what handed over to those who voted."""
         before = store.before(height)
@@ -114,6 +134,11 @@ class Keeper:
             above, expected = before.header.height, before.header.next_validators
         voted = self._asked.voted(height)
         if voted.header.validators != expected:
+            if above + 1 < self._asked.heights()[0]:
+                raise Unknown(
+                    f"validators changed above height {above}, before this node joined, and nobody told it "
+                    "how: evidence can't carry their votes; take it from an older node"
+                )
             for between in range(above + 1, height):
                 passed = self._asked.voted(between)
                 if passed.header.validators != passed.header.next_validators:
