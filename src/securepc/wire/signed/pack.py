@@ -37,7 +37,8 @@ _LOCAL = struct.Struct("<4sHHHHHIIIHH")
 _CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
 _END = struct.Struct("<4sHHHHIIH")
 _VERSION, _DEFLATE, _MIDNIGHT, _FIRST_DAY = 20, 8, 0, 0x21  # zip 2.0; 1980-01-01 00:00: no real time
-_CHUNK, _PIECE = 32 * 1024, 256 * 1024
+_CHUNK, _PIECE = 16 * 1024, 128 * 1024
+"""Read and inflated at once: larger pieces are new memory each time, which costs more than to fill it."""
 LOCAL_MAGIC = b"PK\x03\x04"
 
 
@@ -325,7 +326,7 @@ def _read_local(read: _Reading, name: str, offset: int) -> _Member:
 
 
 def _inflate(read: _Reading, member: _Member) -> Iterator[bytes]:
-    """The contents in pieces of at most 256 KiB; never more than the header says."""
+    """The contents in pieces of at most 128 KiB; never more than the header says."""
     step = _Inflater(member)
     position = member.data
     while position < member.end:
