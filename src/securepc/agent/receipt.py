@@ -64,9 +64,11 @@ def verify(
     last: Checkpoint,
     log_keys: Sequence[VerifierKey],
     log: bytes,
+    opened: int = 0,
 ) -> Verified:
     """Judge the answer to an upload of `sent`: (epoch, leaf) of each batch of this log. The first key signs
-    new checkpoints, the others signed old ones.
+    new checkpoints, the others signed old ones. `opened`: when the tree of `last` was, as `successor.accept`
+    has it.
 
     Raises:
         Trouble: "garbled" where it is no receipt at all, "inconsistent" where it is one that is wrong.
@@ -77,7 +79,7 @@ def verify(
     except NoteError as error:
         raise inconsistent(f"the checkpoint: {error}") from None
     if checkpoint.origin != last.origin and last.size:
-        found = successor.accept(answer.get("trees"), checkpoint, last, consistency, log)
+        found = successor.accept(answer.get("trees"), checkpoint, last, consistency, log, opened)
         return Verified(checkpoint, note, [], None, None, found)
     if checkpoint.size < last.size:
         raise inconsistent(f"the log has shrunk from {last.size} to {checkpoint.size} leaves")

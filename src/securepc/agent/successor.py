@@ -7,6 +7,8 @@ The tree is accepted only if all of this holds (docs/formats/receipt.md):
    one's name
 3. one of those that opened a tree after the one that this PC knows follows a checkpoint that is at least the
    last one of this PC: larger, or the same. Or nothing was lost: what this PC knows is a part of it
+4. where the log does not know the tree of this PC, the last one was opened later than that: a log that was
+   restored twice may have forgotten a tree, and one that was set back to the tree before may not
 """
 
 from __future__ import annotations
@@ -46,9 +48,15 @@ class _Opening(NamedTuple):
 
 
 def accept(
-    value: object, checkpoint: Checkpoint, last: Checkpoint, consistency: Sequence[bytes], log: bytes
+    value: object,
+    checkpoint: Checkpoint,
+    last: Checkpoint,
+    consistency: Sequence[bytes],
+    log: bytes,
+    opened: int = 0,
 ) -> Successor:
-    """Judge the `trees` of an answer, for who has the checkpoint `last` of another tree.
+    """Judge the `trees` of an answer, for who has the checkpoint `last` of another tree, which was opened at
+    `opened` (microseconds since 1970 UTC, by the manager's clock; 0 for the first).
 
     Raises:
         Trouble: "garbled" where it is nothing like it, "inconsistent" where it is not acceptable.
@@ -61,6 +69,8 @@ def accept(
         raise inconsistent(f"{checkpoint.origin} is not the tree that was opened last")
     names = [checkpoints.origin_of(log), *(checkpoints.origin_of(log, one.name) for one in openings)]
     since = openings[names.index(last.origin) if last.origin in names else 0 :]
+    if last.origin not in names and end.at <= opened:
+        raise inconsistent(f"{checkpoint.origin} is older than {last.origin}, which this PC has seen")
     if _continues(last, checkpoint, consistency):
         return Successor(checkpoint.size, end.at)
     if not any(one.size > last.size or (one.size, one.root) == (last.size, last.root) for one in since):

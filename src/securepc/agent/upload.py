@@ -198,11 +198,11 @@ class Uploader:
         value = read_object(answer, "batches")
         sent = [(e, batch.leaf) for e, batch in zip(outgoing.epochs, outgoing.batches, strict=True)]
         try:
-            verified = receipt.verify(value, sent, last, self._log_keys(), self._config.log)
+            verified = self._verify(value, sent, last)
         except Trouble:
             if not self._follow():  # the manager may have another key by now
                 raise
-            verified = receipt.verify(value, sent, last, self._log_keys(), self._config.log)
+            verified = self._verify(value, sent, last)
         if verified.successor is not None:
             self._succeed(verified, verified.successor, last)
             return
@@ -214,6 +214,9 @@ class Uploader:
         if verified.watermark is not None:
             self._keep_watermark(verified.watermark)
         self._heard()
+
+    def _verify(self, value: dict[str, Any], sent: list[tuple[int, bytes]], last: Checkpoint) -> Verified:
+        return receipt.verify(value, sent, last, self._log_keys(), self._config.log, self._opened())
 
     def _show(self) -> None:
         """Let the manager see what it once proved: it may not know."""
@@ -273,9 +276,13 @@ class Uploader:
         except Trouble:
             return 0
         # One from before a restore is about leaves that may be gone.
-        if value["log"] != self._config.log.hex() or value["at"] < int(self._state.get("opened") or b"0"):
+        if value["log"] != self._config.log.hex() or value["at"] < self._opened():
             return 0
         return int(value["size"])
+
+    def _opened(self) -> int:
+        """When the tree was opened that this PC knows, by the manager's clock; 0 for the first."""
+        return int(self._state.get("opened") or b"0")
 
     def _log_keys(self) -> tuple[VerifierKey, ...]:
         """The key of the log's checkpoints, and those it had before."""

@@ -22,7 +22,7 @@ from securepc.manager.config import Backup, ConfigError
 from securepc.manager.database import Database
 from securepc.manager.devices.model import Agency
 from securepc.manager.home import Home
-from securepc.manager.restored.service import give_word
+from securepc.manager.restored.service import OLDER, give_word, waits
 
 
 @click.command()
@@ -110,10 +110,16 @@ def _target(place: Path) -> Target:
 
 @click.command()
 @home_option
-def successor(home: Path) -> None:
+@click.option(
+    "--newer-is-lost",
+    is_flag=True,
+    help="Also where an older state was started. 新しいディスクが失われたとき。",
+)
+def successor(home: Path, newer_is_lost: bool) -> None:
     """Wait no longer for PCs after a restore. 復元後、PCを待たずに台帳の続きを始めます。
 
-    Without this a restored log goes on by itself; see docs/operate/keeping.md.
+    Without this a restored log goes on by itself; one of an older state, started without a restore, does not
+    go on before it is said that the newer one is lost. See docs/operate/keeping.md.
     """
     with explained():
         path = Home(home).database
@@ -122,7 +128,15 @@ def successor(home: Path) -> None:
         database = Database(path)
         try:
             with database.write() as session:
-                given = [give_word(session, log, "cli") for log in session.scalars(select(Agency.log)).all()]
+                logs = session.scalars(select(Agency.log)).all()
+                if not newer_is_lost and OLDER in [waits(session, log) for log in logs]:
+                    raise UserError(
+                        "以前の状態のマネージャーです。新しいディスクを戻してください。失われた場合のみ、"
+                        "--newer-is-lost を付けて実行します。",
+                        "An older state of this manager was started: put the newer disk back. Only if it is "
+                        "lost, add --newer-is-lost.",
+                    )
+                given = [give_word(session, log, "cli") for log in logs]
         finally:
             database.close()
     if not any(given):

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from running_manager import Running, wait_for
 
@@ -167,3 +168,40 @@ def test_another_managers_backups_are_left_alone(running: Running, nas: Path) ->
     wait_for(lambda: (nas / "vault.json").exists())
     with pytest.raises(VaultError, match="another manager"):
         open_vault(Folder(nas), b"x" * 32, RecoveryKey.generate().public.box)
+
+
+def test_a_chunk_that_was_damaged_is_sent_again(
+    running: Running, back_up: Callable[[], int], nas: Path
+) -> None:
+    """The test finds it; without more, every later backup would count on it."""
+    backups = running.manager.backups
+    snapshot = backups._open().get_snapshot(back_up())
+    name = snapshot.files["config.toml"].chunks[0]
+    chunk = nas / "chunks" / name[:2] / name
+    good = chunk.read_bytes()
+    chunk.write_bytes(bytes([good[0] ^ 1]) + good[1:])
+
+    def failed() -> bool:
+        backups.ask("test")
+        return any(run.kind == "test" and "was changed" in run.error for run in backups.state().runs)
+
+    def healed() -> bool:
+        backups.ask("test")
+        runs = backups.state().runs
+        return runs[0].kind == "test" and not runs[0].error
+
+    wait_for(failed, 60)
+    wait_for(healed, 60)
+    assert len(good) == chunk.stat().st_size
+
+
+def test_what_pcs_were_told_of_stays(running: Running, back_up: Callable[[], int]) -> None:
+    """However old it is, and although a newer one is there that nobody has tested."""
+    number, backups = back_up(), running.manager.backups
+    vault = backups._open()
+    untested = msgspec.structs.replace(vault.get_snapshot(number), number=number + 100)
+    vault.put_snapshot(untested)
+    vault.drop_snapshots(lambda one: one.number in backups._vouched_numbers())
+    assert vault.numbers() == [number, number + 100]
+    vault.drop_snapshots(lambda one: False)
+    assert vault.numbers() == [number + 100]

@@ -21,6 +21,7 @@ from securepc.agent.service import Agent, no_collectors, no_doors
 from securepc.ledger import checkpoint as checkpoints
 from securepc.ledger import note
 from securepc.manager.app import assemble
+from securepc.manager.core import Manager
 from securepc.manager.search.model import EntryId
 from securepc.verify import trust
 from securepc.verify.check import check
@@ -143,7 +144,7 @@ def test_without_the_quorum_evidence_says_so(home: Path, witnesses: list[Witness
 def test_an_older_ledger_in_place_of_the_newer_is_noticed(
     home: Path, witnesses: list[Witness], tmp_path: Path
 ) -> None:
-    """By a witness, without any help of the manager; and what grows from it is never cosigned."""
+    """By witnesses, and so by the manager; without its help, what grows from it is never cosigned."""
     settle(home, witnesses, 1, seconds=60)
     with Running(home) as running:
         device = running.device()
@@ -159,6 +160,18 @@ def test_an_older_ledger_in_place_of_the_newer_is_noticed(
     shutil.rmtree(home)
     shutil.copytree(tmp_path / "older", home)
     with Running(home) as running:
+        assert not running.manager.witnesses.snapshot(running.log).enough
+        (alert,) = running.alerts("older-state")
+        assert alert.data["name"] in {one.name for one in running.manager.witnesses.witnesses}
+        assert running.log in running.manager.waiting, "it must not grow where it can't be cosigned"
+
+    def deaf(manager: Manager) -> None:
+        """As its operator would like it."""
+        manager.witnesses._contradicted = lambda log, witness: None
+
+    shutil.rmtree(home)
+    shutil.copytree(tmp_path / "older", home)
+    with Running(home, deaf) as running:
         log = running.log
         assert not running.manager.witnesses.snapshot(log).enough
         assert len(running.alerts("witness-ahead")) == 2

@@ -123,3 +123,21 @@ def test_a_checkpoint_of_another_tree_than_the_last_is_not_followed() -> None:
     other = now(log)._replace(origin=checkpoints.origin_of(log.log, "0" * 16))
     with pytest.raises(Trouble, match="opened last"):
         successor.accept(shown(log), other, seen(log, 8), [], log.log)
+
+
+def test_a_log_that_went_back_to_an_earlier_tree_is_not_followed() -> None:
+    """What this PC knows is a tree that was opened later, and that this log never heard of."""
+    log = restored()
+    opened = _opened(log)
+    later = Checkpoint(checkpoints.origin_of(log.log, "00" * 8), 6, b"x" * 32)
+    assert successor.accept(shown(log), now(log), later, [], log.log, opened - 1).at == opened
+    for when in (opened, opened + 1):
+        with pytest.raises(Trouble) as refused:
+            successor.accept(shown(log), now(log), later, [], log.log, when)
+        assert "older than" in str(refused.value)
+    # One of the trees that this log knows says by its place what came after it.
+    assert successor.accept(shown(log), now(log), seen(log, 8), [], log.log, opened).at == opened
+
+
+def _opened(log: TinyLog) -> int:
+    return successor.accept(shown(log), now(log), seen(log, 8), [], log.log).at

@@ -22,6 +22,7 @@ Admin = Annotated[Caller, Depends(require_role("admin"))]
 _CLOSED = 50
 _PROBLEMS = {
     "disk-full": N_("The disk is full"),
+    "older-state": N_("An older state was started: nothing is taken"),
     "restored": N_("Restored: waiting for PCs and witnesses"),
     "backup-late": N_("No backup for too long"),
 }

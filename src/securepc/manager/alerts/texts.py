@@ -100,6 +100,10 @@ _ALERTS = {
         "台帳のディスクに空きがありません。空きができるまで、PCからの受け取りを止めています。",
         "The ledger's disk is full. Nothing is taken from devices until there is room.",
     ),
+    "older-state": (
+        "古い状態のマネージャーです(台帳{size}件、「{name}」は{seen}件)。新しいディスクに戻してください。",
+        "An older state of this manager runs: {size} records, “{name}” saw {seen}. Put the newer disk back.",
+    ),
     "witness-history": (
         "連署者「{name}」が署名を拒みました。以前の連署とつながりません({detail})。台帳が変わった可能性があります。",
         "The witness “{name}” refused: the log does not continue what it signed before ({detail}).",

@@ -85,7 +85,7 @@ def restore(
         logs = {name: log.size for name, log in snapshot.logs.items()}
         others = [grave for grave in graves if grave.get("kind") != "month"]
         mark.write(draft.manager, snapshot.number, clock.now(), logs, others)
-        for folder in (draft.manager, draft.ledger):
+        for folder in (draft.manager, draft.ledger, draft.root):
             sync_folder(folder)
         if root.exists():
             root.rmdir()

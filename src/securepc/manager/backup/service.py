@@ -18,11 +18,20 @@ from sqlalchemy import delete, func, select
 from securepc import __version__
 from securepc.manager import clock
 from securepc.manager.alerts import service as alerts
-from securepc.manager.backup import check, moment
+from securepc.manager.backup import check, moment, newer
 from securepc.manager.backup.beside import Beside
 from securepc.manager.backup.model import Held, Run
 from securepc.manager.backup.target import TargetError, open_target
-from securepc.manager.backup.vault import Log, Snapshot, Vault, VaultError, Written, month_name, open_vault
+from securepc.manager.backup.vault import (
+    Damaged,
+    Log,
+    Snapshot,
+    Vault,
+    VaultError,
+    Written,
+    month_name,
+    open_vault,
+)
 from securepc.manager.devices.model import Device
 from securepc.manager.keyring.model import KeyNotice
 from securepc.wire.signed import documents, leaf
@@ -73,6 +82,7 @@ class Backups:
         self._frames: dict[bytes, tuple[int, str]] = {}
         self._held: dict[bytes, tuple[int, int]] = {}
         self._people: object = None
+        self._distrusted: set[str] = set()
         self._started = clock.now()
         self.late = False
         """No good backup for a day; as of the last `look`."""
@@ -157,7 +167,8 @@ class Backups:
         while not self._stop.is_set():
             self._wake.clear()
             for work in (self._keep_beside, self._back_up, self._test):
-                if not self._stop.is_set():
+                # What waits for its successor is not what is to be found in the newest backup.
+                if not self._stop.is_set() and not self._manager.waiting:
                     work()
             self._wake.wait(_LOOK)
 
@@ -200,8 +211,10 @@ class Backups:
             run.number, run.moment = number, taken_at
             run.total, run.sent = written
             self._people = people
+            self._distrusted.clear()
             old = clock.now() - self._settings.keep_days * clock.DAY
-            vault.drop_snapshots(lambda one: one.at >= old)
+            vouched = self._vouched_numbers()  # PCs may have forgotten what is in these
+            vault.drop_snapshots(lambda one: one.at >= old or one.number in vouched)
 
     def _test(self) -> None:
         """Restore the newest snapshot on trial; from then on PCs may forget what it holds."""
@@ -217,8 +230,17 @@ class Backups:
             snapshot = vault.get_snapshot(newest)
             run.number, run.moment = newest, snapshot.at
             run.total = sum(file.size for file in snapshot.files.values())
-            check.check(self._manager, vault, snapshot, folder)
+            try:
+                check.check(self._manager, vault, snapshot, folder)
+            except Damaged as damaged:
+                self._distrusted.add(damaged.chunk)
+                self.ask("backup")  # which sends it again
+                raise
             self._vouch(snapshot)
+
+    def _vouched_numbers(self) -> set[int]:
+        with self._manager.database.read() as session:
+            return set(session.scalars(select(Held.number)))
 
     def _vouch(self, snapshot: Snapshot) -> None:
         now = clock.now()
@@ -231,7 +253,7 @@ class Backups:
         """The vault; opened anew after trouble.
 
         Raises:
-            VaultError, TargetError: it can't be.
+            VaultError, TargetError: it can't be; or it holds more than there is here.
         """
         if self._vault is None:
             keys, target = self._manager.keys, open_target(self._settings)
@@ -240,6 +262,8 @@ class Backups:
                 raise VaultError("the owner has no recovery key yet; without it no backup could be opened")
             assert target is not None
             self._vault = open_vault(target, keys.backup_key(), recovery.box)
+            self._vault.distrust(self._distrusted)
+            newer.look(self._manager, self._vault)
         return self._vault
 
     def _due(self, kind: str, every: float = 0.0) -> bool:

@@ -18,7 +18,8 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -46,6 +47,14 @@ Natural = Annotated[int, Meta(ge=0, le=2**53)]
 
 class VaultError(Exception):
     """What stands in the place of the backups is none, is damaged, or is not this manager's; says why."""
+
+
+class Damaged(VaultError):
+    """A chunk is missing, or is not what it was. `chunk`: its name."""
+
+    def __init__(self, chunk: str, reason: str) -> None:
+        super().__init__(reason)
+        self.chunk = chunk
 
 
 @prepared
@@ -105,6 +114,12 @@ class Vault:
         self._names = hkdf(key, b"securepc/backup/names")
         self._data = hkdf(key, b"securepc/backup/data")
         self._known: set[str] | None = None
+        self._distrusted: set[str] = set()
+        self._swept = False
+
+    def distrust(self, chunks: Iterable[str]) -> None:
+        """Send these chunks again when a file needs them, although they are there."""
+        self._distrusted |= set(chunks)
 
     def put_file(self, path: Path) -> tuple[File, Written]:
         """Send what is new of a file.
@@ -113,7 +128,7 @@ class Vault:
             TargetError, OSError.
         """
         if self._known is None:
-            self._known = {name.rpartition("/")[2] for name in self.target.names("chunks")}
+            self._known = self._chunks() - self._distrusted
         whole, chunks, size, sent = hashlib.sha256(), [], 0, 0
         with path.open("rb") as file:
             while data := file.read(CHUNK):
@@ -131,15 +146,14 @@ class Vault:
         """Write a file as it was, durably.
 
         Raises:
+            Damaged: a chunk of it is not there, or is another one.
             VaultError: it can't be had whole.
             TargetError, OSError.
         """
         whole = hashlib.sha256()
         with path.open("xb") as out:
             for name in file.chunks:
-                data = self._get(_chunk(name), CHUNK)
-                if not hmac.compare_digest(hmac.digest(self._names, data, "sha256").hex(), name):
-                    raise VaultError(f"the chunk {name} holds something else")
+                data = self._get_chunk(name)
                 whole.update(data)
                 out.write(data)
             out.flush()
@@ -175,6 +189,13 @@ class Vault:
         found = (name.rpartition("/")[2] for name in self.target.names("snapshots"))
         return sorted(int(name) for name in found if name.isdecimal() and len(name) == 12)
 
+    def newest(self) -> Snapshot | None:
+        """The newest snapshot whose list can be read; None where there is none."""
+        for number in reversed(self.numbers()):
+            with suppress(VaultError):
+                return self.get_snapshot(number)
+        return None
+
     def put_grave(self, name: str, value: dict[str, Any]) -> None:
         """Keep that something was destroyed."""
         self._put(f"graves/{name}", msgspec.json.encode(value))
@@ -194,25 +215,39 @@ class Vault:
     def drop_snapshots(self, keep: Callable[[Snapshot], bool]) -> int:
         """Let old snapshots go, and the chunks that no snapshot needs any more; gives how many snapshots.
 
-        The newest one always stays.
+        The newest one always stays. Chunks that a killed backup left go, too.
         """
         numbers = self.numbers()
         kept: list[Snapshot] = []
         dropped: list[Snapshot] = []
         for number in numbers:
-            snapshot = self.get_snapshot(number)
+            try:
+                snapshot = self.get_snapshot(number)
+            except VaultError:
+                return 0  # nobody knows which chunks it needs; whoever mends the storage may
             (kept if number == numbers[-1] or keep(snapshot) else dropped).append(snapshot)
-        if not dropped:
+        if not dropped and self._swept:
             return 0
         needed = {chunk for one in kept for file in one.files.values() for chunk in file.chunks}
         # The lists first: a list without its chunks would look like a backup.
         for snapshot in dropped:
             self.target.delete(_snapshot(snapshot.number))
-        for snapshot in dropped:
-            for chunk in {c for file in snapshot.files.values() for c in file.chunks} - needed:
-                self.target.delete(_chunk(chunk))
-        self._known = None
+        for chunk in self._chunks() - needed:
+            self.target.delete(_chunk(chunk))
+        self._known, self._swept = None, True
         return len(dropped)
+
+    def _chunks(self) -> set[str]:
+        return {name.rpartition("/")[2] for name in self.target.names("chunks")}
+
+    def _get_chunk(self, name: str) -> bytes:
+        try:
+            data = self._get(_chunk(name), CHUNK)
+        except VaultError as error:
+            raise Damaged(name, str(error)) from None
+        if not hmac.compare_digest(hmac.digest(self._names, data, "sha256").hex(), name):
+            raise Damaged(name, f"the chunk {name} holds something else")
+        return data
 
     def _put(self, name: str, data: bytes) -> None:
         nonce = secrets.token_bytes(_NONCE)

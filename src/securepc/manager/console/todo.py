@@ -30,6 +30,10 @@ _RESTORED = N_(
     "This manager was restored from a backup and waits for what PCs and witnesses know of the log: %(seen)s "
     "have answered, %(missing)s not yet. PCs keep their entries until then."
 )
+_OLDER = N_(
+    "An older state of this manager was started: it has %(kept)s records, and %(highest)s have been seen. "
+    "Nothing is taken before the newer disk is back, or is said to be lost; PCs keep what they record."
+)
 _DISK = N_("The manager's disk could not be confirmed to be encrypted.")
 
 
@@ -82,5 +86,8 @@ def _restored(manager: Manager, log: bytes, read: Reader) -> list[Todo]:
     gathered = manager.restored.gathered(log)
     if gathered is None:
         return []
+    if gathered.older:
+        sizes = {"kept": read.number(gathered.kept), "highest": read.number(gathered.highest)}
+        return [Todo("bad", "/alerts", i18n.translate(read.language, _OLDER) % sizes)]
     numbers = {"seen": read.number(gathered.shown), "missing": read.number(gathered.missing)}
     return [Todo("bad", "/alerts", i18n.translate(read.language, _RESTORED) % numbers)]

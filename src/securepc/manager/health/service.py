@@ -61,7 +61,7 @@ class Health:
         if self.full:
             found.append("disk-full")
         if self._manager.waiting:
-            found.append("restored")
+            found.append("older-state" if self._manager.restored.is_older() else "restored")
         if self._manager.backups.late:
             found.append("backup-late")
         if self._manager.stamps.late():

@@ -136,10 +136,11 @@ async def take(manager: Manager, sender: Sender, body: bytes, size: int, tree: s
     """The receipt for an upload, as JSON; the device has the checkpoint of `size` in the tree of this name.
 
     Raises:
-        ApiError: truncated, malformed, other-device, too-large, stopping, or what the ledger refuses.
+        ApiError: truncated, malformed, other-device, too-large, ahead, stopping, or what the ledger refuses.
         StoreFull: no room on the disk.
     """
     upload = await asyncio.to_thread(messages.read_upload, body, sender.log, sender.device)
+    await asyncio.to_thread(_require_seen, manager, sender.log, size, tree)
     manager.presence.seen(sender.device)
     judged = manager.opener.judged(sender.log)
     try:
@@ -165,6 +166,19 @@ def _come_again(manager: Manager, log: bytes, leaves: dict[int, bytes]) -> None:
     late = manager.opener.late(log, leaves)
     names = [message_hash(data) for index, data in leaves.items() if index not in late]
     manager.keys.drop_boxes(log, names)
+
+
+def _require_seen(manager: Manager, log: bytes, size: int, tree: str) -> None:
+    """Order nothing for a PC that has seen more of the log than there is: this ledger may be an older one.
+
+    Raises:
+        Gathering: the log waits for its successor, and the PC is to show what it has.
+        ApiError: ahead.
+    """
+    manager.waiting.require(log)
+    now, names = manager.log.size(log), ["", *(one.name for one in manager.log.trees(log))]
+    if (tree == names[-1] and size > now) or (tree not in names and len(names) == 1):
+        raise refuse("ahead", size=now)
 
 
 def receipt(manager: Manager, upload: Upload, committed: Committed, size: int, tree: str) -> bytes:

@@ -11,8 +11,8 @@ class RestoredLog(Base):
     """A log waits for its successor, or has it. Times are microseconds since 1970 UTC.
 
     `kept`: the leaves that it had; `prepared`: the manager has a device of its own anew, and policies of a
-    higher epoch; `word`: who had the successor opened without waiting on; `leaf`: what opens it, once that
-    is decided.
+    higher epoch; `word`: who had the successor opened without waiting on, or why it waits (`service`);
+    `leaf`: what opens it, once that is decided.
     """
 
     __tablename__ = "restored_logs"
@@ -27,13 +27,14 @@ class RestoredLog(Base):
 
 
 class ShownCheckpoint(Base):
-    """The highest checkpoint that a PC (its handle) or a witness (its verifier key) showed, checked. `size`
-    is 0 where it had none."""
+    """The last checkpoint that a PC (its handle), a witness (its verifier key) or the place of the backups
+    showed, checked. `size` is 0 where it had none."""
 
     __tablename__ = "restored_shown"
 
     log: Mapped[bytes] = mapped_column(Handle, primary_key=True)
     who: Mapped[str] = mapped_column(primary_key=True)
+    origin: Mapped[str]
     size: Mapped[int]
     root: Mapped[bytes]
     at: Mapped[int]

@@ -9,6 +9,10 @@
 
 A PC that was off may show a higher checkpoint later. Then the log goes on as another tree once more.
 
+An older state of the manager that was started without a restore shows in the same way: somebody has a larger
+checkpoint of the very tree that grows here. Then the log takes nothing more, until the newer disk is back,
+or until somebody who may says that it is lost; the steps are then those of a restore.
+
 Where validators order blocks only step 1 is needed: their ledger is ahead of the backup. Instead of
 checkpoints PCs bring keys (`restored.brought`), and nothing of what came after the backup is opened before
 they have, or the time is over, or somebody gave the word.
@@ -27,28 +31,33 @@ from sqlalchemy.orm import Session
 from securepc.ledger.checkpoint import Checkpoint, tree_name
 from securepc.ledger.store import StoreError
 from securepc.manager import clock, setup
+from securepc.manager.alerts import service as alerts
 from securepc.manager.audit import service as audit
 from securepc.manager.database import after_commit
-from securepc.manager.restored import mark, own, shown
+from securepc.manager.restored import mark, older, own, shown
 from securepc.manager.restored.brought import Brought
 from securepc.manager.restored.model import RestoredLog
-from securepc.manager.restored.shown import Top
+from securepc.manager.restored.older import OLDER_ALERT
 from securepc.wire.signed import batch as headers
 from securepc.wire.signed import block, documents, leaf
 from securepc.wire.signed.documents import b64encode
 
 if TYPE_CHECKING:
     from securepc.manager.core import Manager
+    from securepc.manager.witnesses.client import Witness
 
 logger = logging.getLogger("securepc.manager")
 WITNESSES_EVERY = 10 * clock.SECOND
 ALONE, LATE = "time", "late"
 """Whose word it was, where it was nobody's."""
+OLDER = "older"
+"""Not a word but the want of one: an older state was started, and it is for people to say what is lost."""
 
 
 class Gathered(NamedTuple):
     """How far a log that waits has come. `missing`: PCs and witnesses that have shown nothing yet; `until`:
-    when it goes on without them (microseconds UTC), None before the first has shown something."""
+    when it goes on without them (microseconds UTC), None before the first has shown something. `older`: an
+    older state was started without a restore; it goes on by nobody's word but the owner's."""
 
     since: int
     kept: int
@@ -56,6 +65,7 @@ class Gathered(NamedTuple):
     missing: int
     highest: int
     until: int | None
+    older: bool
 
 
 class Restored:
@@ -118,12 +128,29 @@ class Restored:
         Raises:
             NoteError: it is none of this log.
         """
-        seen = shown.parse(self._manager, log, data) if data else None
+        seen = shown.parse(self._manager, log, data) if data else shown.NOTHING
+        known = self._manager.devices.find(device)
+        self.doubt(log, device.hex(), known.name if known else device.hex(), seen)
+
+    def doubt(self, log: bytes, who: str, name: str, seen: Checkpoint) -> None:
+        """Somebody has a checkpoint that the log's own key signed. Where the log does not have all of it, the
+        log takes nothing more for now.
+
+        Args:
+            who: what tells one from another: a PC's handle, a witness's key, `BACKUP`.
+            name: for people.
+        """
+        if self._manager.ordering.elsewhere:
+            return  # a validator that is behind catches up
+        at = clock.now()
         with self._manager.database.write() as session:
-            top = Top(seen.size, seen.root) if seen else Top(0, b"")
-            shown.keep(session, log, device.hex(), top)
-            if seen is not None and self._mark is not None and _open_row(session, log) is None:
-                self._late(session, log, seen)
+            shown.keep(session, log, who, seen, at)
+            if _open_row(session, log) is None and not shown.covered(self._manager.log, log, seen):
+                if seen.origin != self._manager.log.origins(log)[-1]:
+                    self._stop(session, log, at, LATE)
+                else:
+                    self._stop(session, log, at, OLDER)
+                    older.tell(self._manager, session, log, name, seen)
 
     def gathered(self, log: bytes) -> Gathered | None:
         """How far a log has come; None where it does not wait."""
@@ -135,19 +162,25 @@ class Restored:
         if (brought := self._brought.get(log)) is not None:
             heard, lacking = brought.heard(), brought.missing()
             until = row.at + self._patience if heard else None
-            return Gathered(
-                row.at, row.kept, len(heard - lacking), len(lacking), self._manager.log.size(log), until
-            )
-        missing = self._expected(log) - found.keys()
-        highest = max([top.size for top in found.values()], default=0)
+            size = self._manager.log.size(log)
+            return Gathered(row.at, row.kept, len(heard - lacking), len(lacking), size, until, False)
+        expected = self._expected(log)
+        answered = expected & found.keys()
+        highest = max([one.size for one in found.values()], default=0)
         return Gathered(
             row.at,
             row.kept,
-            len(found),
-            len(missing),
+            len(answered),
+            len(expected - answered),
             max(highest, row.kept),
-            row.at + self._patience if found else None,
+            row.at + self._patience if answered and row.word != OLDER else None,
+            row.word == OLDER,
         )
+
+    def is_older(self) -> bool:
+        """Whether any log waits because an older state was started."""
+        with self._manager.database.read() as session:
+            return any(waits(session, log) == OLDER for log in self._manager.log.logs())
 
     @property
     def _patience(self) -> int:
@@ -195,13 +228,16 @@ class Restored:
                 raise RuntimeError(f"nobody here can destroy a {grave.get('kind')} again")
         manager.retention.replay()
         for name in found.logs:
-            log = bytes.fromhex(name)
-            with manager.database.write() as session:
-                row = session.get(RestoredLog, (log, found.at))
-                if row is not None and not row.prepared:
-                    own.give_up(manager, session, log)
-                    row.prepared = True
-            manager.policies.raise_epoch(log, found.at // clock.SECOND)
+            self._part(bytes.fromhex(name), found.at)
+
+    def _part(self, log: bytes, at: int) -> None:
+        """Part with what was said here since the state that is lost, by the manager and in policies."""
+        self._manager.policies.raise_epoch(log, at // clock.SECOND)
+        with self._manager.database.write() as session:
+            row = session.get(RestoredLog, (log, at))
+            if row is not None and not row.prepared:
+                own.give_up(self._manager, session, log)
+                row.prepared = True
 
     # -- step 2
 
@@ -212,27 +248,20 @@ class Restored:
     def _ask_witnesses(self) -> None:
         for log in self._manager.log.logs():
             for witness in self._manager.witnesses.witnesses if log in self._manager.waiting else ():
-                top = shown.ask(self._manager, log, witness)
-                if top is not None:
-                    with self._manager.database.write() as session:
-                        shown.keep(session, log, str(witness.key), top)
+                self.ask(log, witness)
 
-    def _late(self, session: Session, log: bytes, seen: Checkpoint) -> None:
-        """Somebody shows later what no successor follows yet."""
-        if self._covers(log, seen):
-            return
-        at, size = clock.now(), self._manager.log.size(log)
-        row = _row(log, at, size)
-        row.prepared, row.word = True, LATE
+    def ask(self, log: bytes, witness: Witness) -> None:
+        """Have a witness show what it cosigned last."""
+        seen = shown.ask(self._manager, log, witness)
+        if seen is not None:
+            self.doubt(log, str(witness.key), witness.name, seen)
+
+    def _stop(self, session: Session, log: bytes, at: int, word: str) -> None:
+        """Have the log take nothing more before it went on as another tree."""
+        row = _row(log, at, self._manager.log.size(log))
+        row.word, row.prepared = word, word == LATE
         session.add(row)
         after_commit(session, lambda: self._manager.waiting.add(log))
-
-    def _covers(self, log: bytes, seen: Checkpoint) -> bool:
-        """Whether the log has all of a checkpoint, or a tree of it follows one that is no smaller."""
-        reader = self._manager.log
-        if any(tree.size > seen.size or (tree.size, tree.root) == seen[1:3] for tree in reader.trees(log)):
-            return True
-        return seen.size <= reader.size(log) and reader.root(log, seen.size) == seen.root
 
     # -- steps 3 and 4
 
@@ -251,22 +280,21 @@ class Restored:
     def _decide(self, row: RestoredLog) -> bytes | None:
         """Step 3, if it is time."""
         manager, state = self._manager, self.gathered(row.log)
-        if state is None or not row.prepared:
+        if state is None or state.older:
             return None
         over = state.until is not None and clock.now() >= state.until
         if state.missing and not over and not row.word:
             return None
-        with manager.database.read() as session:
-            found = shown.since(session, row.log, 0 if row.word == LATE else row.at)
-        size = manager.log.size(row.log)
-        highest = max([*found.values(), Top(size, manager.log.root(row.log, size))])
+        if not row.prepared:
+            self._part(row.log, row.at)
+        follows = self._highest(row)
         keys = manager.keys.log(row.log)
         value = {
             "log": row.log.hex(),
             "at": clock.now(),
             "registrar": b64encode(keys.registrar.public),
             "intake": b64encode(keys.intake.public),
-            "follows": {"log": row.log.hex(), "size": highest.size, "root": b64encode(highest.root)},
+            "follows": {"log": row.log.hex(), "size": follows.size, "root": b64encode(follows.root)},
         }
         data = leaf.frame("log", documents.encode("log", value), keys.registrar.sign)
         manager.keys.stage([_secret(row.log)])
@@ -274,6 +302,16 @@ class Restored:
             changed = update(RestoredLog).where(RestoredLog.log == row.log, RestoredLog.at == row.at)
             session.execute(changed.values(leaf=data, word=row.word or ALONE))
         return data
+
+    def _highest(self, row: RestoredLog) -> Checkpoint:
+        """The highest checkpoint among those that the log does not have; the log's own where it has all."""
+        log, reader = row.log, self._manager.log
+        with self._manager.database.read() as session:
+            found = shown.since(session, log, 0 if row.word == LATE else row.at).values()
+        beyond = [one for one in found if not shown.covered(reader, log, one)]
+        size = reader.size(log)
+        own = Checkpoint(reader.origins(log)[-1], size, reader.root(log, size))
+        return max(beyond, key=lambda one: (one.size, one.root), default=own)
 
     def _open(self, row: RestoredLog, data: bytes) -> None:
         """Step 4."""
@@ -291,6 +329,7 @@ class Restored:
         setup.publish_trust(manager)
         with manager.database.write() as session:
             manager.witnesses.begin_anew(session, log)
+            alerts.close(session, log, OLDER_ALERT)
             found = session.get(RestoredLog, (log, row.at))
             assert found is not None
             found.opened_at = clock.now()
@@ -302,12 +341,20 @@ class Restored:
         logger.warning("log %s goes on as %s", log.hex(), manager.log.origins(log)[-1])
 
 
+def waits(session: Session, log: bytes) -> str | None:
+    """Whether a log waits: None where it does not, `OLDER` where an older state was started, else empty or
+    whose word it has."""
+    row = _open_row(session, log)
+    return None if row is None else row.word
+
+
 def give_word(session: Session, log: bytes, actor: str) -> bool:
     """Somebody who may says: wait no longer. False where the log does not wait."""
     row = _open_row(session, log)
     if row is None:
         return False
-    row.word = row.word or actor
+    if row.word in ("", OLDER):
+        row.word = actor
     return True
 
 

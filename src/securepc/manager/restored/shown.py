@@ -1,10 +1,10 @@
-"""Checkpoints that PCs and witnesses show: what they are worth, and which is the highest."""
+"""Checkpoints that PCs and witnesses show: what they are worth, and what has all of them."""
 
 from __future__ import annotations
 
 import hashlib
 import http.client
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from securepc.ledger import checkpoint as checkpoints
 from securepc.ledger import note
 from securepc.ledger.checkpoint import Checkpoint
+from securepc.ledger.log import LogReader
 from securepc.ledger.note import NoteError, VerifierKey
-from securepc.manager import clock
 from securepc.manager.restored.model import ShownCheckpoint
 from securepc.manager.witnesses.client import NoCosignature, Witness
 from securepc.wire import keys
@@ -25,11 +25,8 @@ MAX_NOTE = 64 * 1024
 _SECONDS = 8.0
 
 
-class Top(NamedTuple):
-    """The size and root of a tree."""
-
-    size: int
-    root: bytes
+NOTHING = Checkpoint("", 0, b"")
+"""What somebody shows who has none."""
 
 
 def parse(manager: Manager, log: bytes, data: bytes) -> Checkpoint:
@@ -49,26 +46,32 @@ def parse(manager: Manager, log: bytes, data: bytes) -> Checkpoint:
     return found
 
 
-def keep(session: Session, log: bytes, who: str, seen: Top) -> None:
-    """Remember what somebody showed, where it is more than before."""
-    row = session.get(ShownCheckpoint, (log, who))
-    if row is None:
-        session.add(ShownCheckpoint(log=log, who=who, size=seen.size, root=seen.root, at=clock.now()))
-    elif row.size <= seen.size:
-        row.size, row.root, row.at = seen.size, seen.root, clock.now()
+def keep(session: Session, log: bytes, who: str, seen: Checkpoint, at: int) -> None:
+    """Remember what somebody showed last, and when."""
+    values = {"origin": seen.origin, "size": seen.size, "root": seen.root, "at": at}
+    session.merge(ShownCheckpoint(log=log, who=who, **values))
 
 
-def since(session: Session, log: bytes, at: int) -> dict[str, Top]:
+def since(session: Session, log: bytes, at: int) -> dict[str, Checkpoint]:
     """Who showed what since a moment."""
     query = select(ShownCheckpoint).where(ShownCheckpoint.log == log, ShownCheckpoint.at >= at)
-    return {row.who: Top(row.size, row.root) for row in session.scalars(query)}
+    return {row.who: Checkpoint(row.origin, row.size, row.root) for row in session.scalars(query)}
 
 
-def ask(manager: Manager, log: bytes, witness: Witness) -> Top | None:
-    """What a witness cosigned last of a log's trees (its monitoring address); None where it can't be asked.
-    Without a checkpoint that holds: nothing, size 0."""
-    best = Top(0, b"")
-    for origin in manager.log.origins(log):
+def covered(reader: LogReader, log: bytes, seen: Checkpoint) -> bool:
+    """Whether who has this checkpoint may go on with the log: it is a part of the log, or a tree that was
+    opened after the checkpoint's follows one that is larger, or the same."""
+    trees, origins = reader.trees(log), reader.origins(log)
+    after = trees[origins.index(seen.origin) if seen.origin in origins else 0 :]
+    if any(tree.size > seen.size or (tree.size, tree.root) == (seen.size, seen.root) for tree in after):
+        return True
+    return seen.size <= reader.size(log) and reader.root(log, seen.size) == seen.root
+
+
+def ask(manager: Manager, log: bytes, witness: Witness) -> Checkpoint | None:
+    """What a witness cosigned of the last of a log's trees that it knows (its monitoring address); None where
+    it can't be asked. Without a checkpoint that holds: nothing."""
+    for origin in reversed(manager.log.origins(log)):
         name = hashlib.sha256(origin.encode("utf-8")).hexdigest()
         try:
             status, body = witness.get(f"{name}/checkpoint", _SECONDS)
@@ -79,8 +82,7 @@ def ask(manager: Manager, log: bytes, witness: Witness) -> Top | None:
         if status != 200:
             return None
         try:
-            found = parse(manager, log, body)
+            return parse(manager, log, body)
         except NoteError:
             continue
-        best = max(best, Top(found.size, found.root))
-    return best
+    return NOTHING

@@ -51,10 +51,13 @@ class Witnesses:
         quorum: int,
         seconds: float,
         waits: Callable[[bytes], bool] = lambda log: False,
+        contradicted: Callable[[bytes, Witness], None] = lambda log, witness: None,
     ) -> None:
         """`seconds`: between two rounds of a log that grows. `waits`: whether a log was restored and is not
-        to be shown to anybody yet."""
+        to be shown to anybody yet. `contradicted` is told of a witness that signed more, or something
+        else."""
         self._waits = waits
+        self._contradicted = contradicted
         self.witnesses = tuple(witnesses)
         self.quorum = quorum
         self._reader = reader
@@ -137,7 +140,10 @@ class Witnesses:
             signed = snapshot._replace(checkpoint=snapshot.checkpoint + lines)
             enough = sum(isinstance(one, Line) for one in answers) >= self.quorum
             self._remember(log, signed, enough, answers)
-            return Round(signed, enough)
+        for witness, answer in zip(self.witnesses, answers, strict=True):
+            if isinstance(answer, NoCosignature) and answer.trouble in ALERTS:
+                self._contradicted(log, witness)
+        return Round(signed, enough)
 
     def _ask(
         self, log: bytes, witness: Witness, snapshot: Snapshot, state: WitnessState | None

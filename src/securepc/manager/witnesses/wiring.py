@@ -22,6 +22,7 @@ def attach(manager: Manager) -> None:
         settings.quorum,
         settings.seconds,
         manager.waiting.__contains__,
+        manager.restored.ask,
     )
     manager.on_start(lambda: setup.publish_trust(manager))
     manager.on_start(lambda: _tell_devices(manager))
