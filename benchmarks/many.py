@@ -178,14 +178,15 @@ def _back(groups: list[Group], running: Running, ear: Ear, home: Path) -> dict[s
         group.answer()
     _all(groups, f"work {RATE}")
     log, manager = running.log, running.manager
-    slow, caught_up = time.time(), 0.0
+    slow = working = time.time()
+    caught_up = 0.0
     while True:
         time.sleep(1.0)
         now = time.time()
         recent = [one for one in tuple(ear.seen) if one.at > now - _WINDOW - SOON]
         # A line of more than `SOON` ago that is not seen yet counts as slow: it is expected at this rate.
         old = [one for one in recent if one.at < now - SOON]
-        expected = PCS * RATE * _WINDOW
+        expected = PCS * RATE * min(_WINDOW, max(now - SOON - working, 0.0))
         late = sum(one.delay > SOON for one in old) + max(expected * 0.9 - len(old), 0)
         if late > expected * 0.01:
             slow = now
