@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -19,7 +20,7 @@ from securepc.verify.stamps import CheckStamp
 from securepc.verify.trust import TrustError
 from securepc.verify.verdict import NotValid
 from securepc.wire.signed.leaf import CheckSignature
-from securepc.wire.signed.pack import looks_like_pack
+from securepc.wire.signed.pack import Deflate, looks_like_pack
 
 VALID, NOT_VALID, UNUSABLE = 0, 1, 2
 
@@ -75,6 +76,7 @@ def run(
     summary: bool = False,
     verify: CheckSignature = ed25519.verify,
     stamped: CheckStamp | None = None,
+    deflate: Deflate = zlib,
     out: TextIO | None = None,
     err: TextIO | None = None,
 ) -> int:
@@ -84,6 +86,7 @@ def run(
         summary: without the entries: for a year of a PC, of which nobody reads every line.
         verify: a faster signature check than the pure one, where there is one.
         stamped: judges time stamps, where there is a library for it.
+        deflate: a faster unpacker than Python's own, where there is one.
     """
     lang = lang or language()
     out = out or sys.stdout
@@ -97,6 +100,7 @@ def run(
                         given,
                         verify,
                         stamped=stamped,
+                        deflate=deflate,
                         keep=not summary,
                         workers=workers.cores(),
                         progress=bar,

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -43,7 +44,7 @@ from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.documents import b64decode
 from securepc.wire.signed.evidence import Evidence
 from securepc.wire.signed.leaf import CheckSignature
-from securepc.wire.signed.pack import Reader
+from securepc.wire.signed.pack import Deflate, Reader
 
 Progress = Callable[[int, int], None]
 """(done, total)"""
@@ -64,6 +65,7 @@ def check(
     verify: CheckSignature = ed25519.verify,
     *,
     stamped: CheckStamp | None = None,
+    deflate: Deflate = zlib,
     keep: bool = True,
     workers: int = 1,
     progress: Progress = lambda done, total: None,
@@ -73,6 +75,7 @@ def check(
     Args:
         verify: (public key, message, signature) → is it valid; pure RFC 8032 unless one is given.
         stamped: judges time stamps, where there is a library for it.
+        deflate: unpacks; Python's own unless one is given.
         keep: whether the verdict has the entries themselves; without them memory does not grow with the pack.
         workers: how many processes may judge the batches of a large pack; the verdict is the same.
         progress: called with the bytes of batches that are judged, and all of them.
@@ -81,7 +84,7 @@ def check(
         NotValid: the evidence does not hold; says what is wrong and where.
         OSError: the stream cannot be read.
     """
-    return _Check(trust, verify, stamped, keep, workers, progress).run(stream)
+    return _Check(trust, verify, stamped, deflate, keep, workers, progress).run(stream)
 
 
 class _Check:
@@ -90,6 +93,7 @@ class _Check:
         trust: Trust,
         verify: CheckSignature,
         stamped: CheckStamp | None,
+        deflate: Deflate,
         keep: bool,
         workers: int,
         progress: Progress,
@@ -97,6 +101,7 @@ class _Check:
         self._trust = trust
         self._verify = verify
         self._stamped = stamped
+        self._deflate = deflate
         self._keep = keep
         self._workers = workers
         self._progress = progress
@@ -117,7 +122,7 @@ class _Check:
         # (1): the file is a pack in its one spelling
         self._step = 1
         with _malformed_in("the zip"):
-            reader = Reader(stream)
+            reader = Reader(stream, self._deflate)
         with _malformed_in("evidence.json"):
             content = evidence.decode(reader.evidence)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from tampering import Story, outcome
 from tiny_log import Contents, TinyLog
+from zlib_ng import zlib_ng
 
 from securepc.verify.__main__ import run
 from securepc.verify.progress import Bar
@@ -83,6 +84,7 @@ def test_processes_agree(many: None, tamper: Callable[[Contents], None] | None, 
     alone = outcome(tiny, data)
     assert (alone.total == 33) if isinstance(alone, Verdict) else (alone[0] == step), alone
     assert outcome(tiny, data, workers=2) == alone
+    assert outcome(tiny, data, workers=2, deflate=zlib_ng) == alone
 
 
 def test_a_pack_that_breaks_off_is_told_after_what_came_before(many: None) -> None:
@@ -94,6 +96,7 @@ def test_a_pack_that_breaks_off_is_told_after_what_came_before(many: None) -> No
     alone = outcome(tiny, bytes(data))
     assert not isinstance(alone, Verdict)
     assert outcome(tiny, bytes(data), workers=2) == alone
+    assert outcome(tiny, bytes(data), workers=2, deflate=zlib_ng) == alone
 
 
 def test_without_entries_the_rest_is_the_same() -> None:

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from securepc.wire.signed.canonical import Malformed
 
@@ -40,6 +40,20 @@ _VERSION, _DEFLATE, _MIDNIGHT, _FIRST_DAY = 20, 8, 0, 0x21  # zip 2.0; 1980-01-0
 _CHUNK, _PIECE = 16 * 1024, 128 * 1024
 """Read and inflated at once: larger pieces are new memory each time, which costs more than to fill it."""
 LOCAL_MAGIC = b"PK\x03\x04"
+
+
+class Deflate(Protocol):
+    """What undoes deflate and sums up: the module `zlib`, or one that is spelled like it and faster."""
+
+    @property
+    def error(self) -> type[Exception]:
+        """Raised for data that are not deflate's."""
+
+    def decompressobj(self, wbits: int, /) -> Any:
+        """As `zlib.decompressobj`."""
+
+    def crc32(self, data: bytes, value: int, /) -> int:
+        """As `zlib.crc32`."""
 
 
 class _Member(NamedTuple):
@@ -193,12 +207,16 @@ def _write_member(stream: BinaryIO, name: str, offset: int, pieces: Iterable[byt
 class Reader:
     """A pack opened for reading: its frame checked, its two small files read, its parts still to come.
 
+    Args:
+        deflate: `zlib`, or what finds the same in the same bytes.
+
     Raises:
         Malformed: not a pack, in its one spelling, whole.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, deflate: Deflate = zlib) -> None:
         self._stream = stream  # open as long as this is used
+        self._deflate = deflate
         self._read = _reading(stream)
         members: list[_Member] = []
         for name in names():
@@ -214,12 +232,23 @@ class Reader:
         """The names of the files with the batches."""
         self.size = sum(member.size for member in self._parts)
         """Bytes of all batches, as the headers say."""
-        self.evidence = b"".join(_inflate(self._read, members[0]))
-        self.checkpoint = b"".join(_inflate(self._read, members[1]))
+        self.evidence = b"".join(self._inflate(members[0]))
+        self.checkpoint = b"".join(self._inflate(members[1]))
 
     def lines(self, part: int = 0) -> Lines:
         """The lines of a part, still to be read. Parts may be read at once, also by forked processes."""
-        return Lines(self.parts[part], _inflate(self._read, self._parts[part]))
+        return Lines(self.parts[part], self._inflate(self._parts[part]))
+
+    def _inflate(self, member: _Member) -> Iterator[bytes]:
+        """The contents in pieces of at most 128 KiB; never more than the header says."""
+        step = _Inflater(member, self._deflate)
+        position = member.data
+        while position < member.end:
+            chunk = self._read(position, min(_CHUNK, member.end - position))
+            if not chunk:
+                raise Malformed(f"{member.name} is cut short")
+            position += len(chunk)
+            yield from step(chunk, position == member.end)
 
 
 class Lines:
@@ -325,22 +354,11 @@ def _read_local(read: _Reading, name: str, offset: int) -> _Member:
     return member
 
 
-def _inflate(read: _Reading, member: _Member) -> Iterator[bytes]:
-    """The contents in pieces of at most 128 KiB; never more than the header says."""
-    step = _Inflater(member)
-    position = member.data
-    while position < member.end:
-        chunk = read(position, min(_CHUNK, member.end - position))
-        if not chunk:
-            raise Malformed(f"{member.name} is cut short")
-        position += len(chunk)
-        yield from step(chunk, position == member.end)
-
-
 class _Inflater:
-    def __init__(self, member: _Member) -> None:
+    def __init__(self, member: _Member, deflate: Deflate) -> None:
         self._member = member
-        self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._deflate = deflate
+        self._inflate = deflate.decompressobj(-zlib.MAX_WBITS)
         self._size = self._checksum = 0
 
     def __call__(self, chunk: bytes, last: bool) -> Iterator[bytes]:
@@ -348,10 +366,10 @@ class _Inflater:
         while True:
             try:
                 piece = self._inflate.decompress(chunk, _PIECE)
-            except zlib.error:
+            except self._deflate.error:
                 raise Malformed(f"the compressed data of {name} is damaged") from None
             self._size += len(piece)
-            self._checksum = zlib.crc32(piece, self._checksum)
+            self._checksum = self._deflate.crc32(piece, self._checksum)
             if self._size > self._member.size:
                 raise Malformed(f"{name} holds more than its header says")
             if piece:
