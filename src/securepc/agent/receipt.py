@@ -7,7 +7,8 @@ Accepted only if all of this holds:
 3. each batch that was sent is answered, in order, and its exact leaf stands where the answer says;
 4. where it shows a checkpoint that witnesses cosigned, the log's key signed that one, too, and its tree is a
    prefix of the checkpoint's. Whether the witnesses are the policy's quorum is asked when a batch is to be
-   forgotten, of the policy in force then.
+   forgotten, of the policy in force then;
+5. where it shows what validators voted of this log, that tree is a prefix of the checkpoint's, too.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from securepc.agent import known, successor
+from securepc.agent import known, successor, voted
 from securepc.agent.successor import Successor
 from securepc.agent.trouble import garbled, inconsistent
+from securepc.agent.voted import Shown
 from securepc.ledger import checkpoint as checkpoints
 from securepc.ledger import merkle
 from securepc.ledger.checkpoint import Checkpoint
@@ -43,7 +45,8 @@ class Receipt(NamedTuple):
 class Verified(NamedTuple):
     """What an answer proved. `note` is the checkpoint as signed, `cosigned` one of the same log with
     witnesses' lines, which nobody has checked yet, or None; `watermark` the frame, not yet judged. Where
-    the log went on as another tree, `successor` says how, and nothing else counts before that is taken in."""
+    the log went on as another tree, `successor` says how, and nothing else counts before that is taken in.
+    `voted` is what validators voted of it: nobody has asked yet who they are."""
 
     checkpoint: Checkpoint
     note: bytes
@@ -51,6 +54,7 @@ class Verified(NamedTuple):
     cosigned: bytes | None
     watermark: object
     successor: Successor | None = None
+    voted: Shown | None = None
 
 
 def empty(log_key: VerifierKey) -> Checkpoint:
@@ -74,6 +78,7 @@ def verify(
         Trouble: "garbled" where it is no receipt at all, "inconsistent" where it is one that is wrong.
     """
     note, batches, consistency, cosigned, since, watermark = _shape(answer)
+    shown = _shown(answer.get("voted"))
     try:
         checkpoint = checkpoints.verify(note, log_keys[0], keys.verify)
     except NoteError as error:
@@ -98,7 +103,11 @@ def verify(
         receipts.append(Receipt(epoch, TlogProof(index, tuple(proof), note)))
     if cosigned is not None:
         _continues(cosigned, since, checkpoint, log_keys)
-    return Verified(checkpoint, note, receipts, cosigned, watermark)
+    if shown is not None:
+        _leads(*shown, checkpoint, log)
+    return Verified(
+        checkpoint, note, receipts, cosigned, watermark, voted=shown[0] if shown is not None else None
+    )
 
 
 def cosigned_size(note: bytes, log_keys: Sequence[VerifierKey], witnesses: Sequence[str], quorum: int) -> int:
@@ -121,6 +130,25 @@ def _continues(
         merkle.verify_consistency(before.size, checkpoint.size, before.root, checkpoint.root, since)
     except (NoteError, ProofError) as error:
         raise inconsistent(f"the cosigned checkpoint: {error}") from None
+
+
+def _leads(shown: Shown, since: Sequence[bytes], checkpoint: Checkpoint, log: bytes) -> None:
+    if shown.log != log:
+        raise inconsistent("what validators voted is of another log")
+    try:
+        merkle.verify_consistency(shown.size, checkpoint.size, shown.root, checkpoint.root, since)
+    except ProofError as error:
+        raise inconsistent(f"the log that validators voted for: {error}") from None
+
+
+def _shown(value: Any) -> tuple[Shown, list[bytes]] | None:
+    if value is None:
+        return None
+    try:
+        since = _hashes(value["since"])
+        return voted.read({name: found for name, found in value.items() if name != "since"}), since
+    except (KeyError, TypeError, AttributeError, Malformed):
+        raise garbled("not what validators voted") from None
 
 
 _Batch = tuple[int, int, list[bytes]]

@@ -110,8 +110,8 @@ class State:
                 row = self._db.execute("SELECT min(epoch) FROM receipt WHERE leaf >= ?", (kept,)).fetchone()
                 done = self.acknowledged if row[0] is None else min(self.acknowledged, row[0] - 1)
                 self._db.execute("DELETE FROM receipt WHERE leaf >= ?", (kept,))
-                # Both are of the tree before: this PC forgets nothing on the word of either.
-                self._db.execute("DELETE FROM value WHERE name IN ('cosigned', 'watermark')")
+                # They are of the tree before: this PC forgets nothing on the word of any.
+                self._db.execute("DELETE FROM value WHERE name IN ('cosigned', 'voted', 'watermark')")
                 for name, value in {**values, "checkpoint": note, "acknowledged": b"%d" % done}.items():
                     self._put(name, value)
             self.acknowledged = done

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from securepc.agent import known, receipt
+from securepc.agent import known, receipt, voted
 from securepc.agent.client import Client
 from securepc.agent.config import Config
 from securepc.agent.policy import PolicyHolder, Report
@@ -211,6 +211,8 @@ class Uploader:
         self._most = block.MAX_ITEMS
         if verified.cosigned is not None:
             self._state.put("cosigned", verified.cosigned)
+        if verified.voted is not None:
+            self._state.put("voted", verified.voted.data)
         if verified.watermark is not None:
             self._keep_watermark(verified.watermark)
         self._heard()
@@ -257,7 +259,21 @@ class Uploader:
             self._state.put("watermark", frame.encode("ascii"))
 
     def _vouched(self) -> float:
-        """Size of the log that the policy's witnesses have cosigned; no limit where it asks for none."""
+        """Size of the log that the policy's witnesses have cosigned, and its validators voted for; no limit
+        where it asks for none."""
+        return min(self._cosigned(), self._voted())
+
+    def _voted(self) -> float:
+        pinned = self._policy.rules.trust.validators
+        if pinned is None:
+            return math.inf
+        data = self._state.get("voted")
+        try:
+            return voted.size(voted.parse(data), self._config.log, pinned) if data is not None else 0
+        except Malformed:
+            return 0
+
+    def _cosigned(self) -> float:
         trust = self._policy.rules.trust
         if not trust.quorum:
             return math.inf

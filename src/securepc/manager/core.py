@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from securepc.manager.stamps.service import Stamps
     from securepc.manager.web.service import WebRules
     from securepc.manager.witnesses.service import Witnesses
+    from securepc.manager.witnesses.voted import VotedLogs
 
 logger = logging.getLogger("securepc.manager")
 
@@ -104,6 +105,7 @@ class Manager:
     software: Softwares
     stamps: Stamps
     uploads: Uploads
+    voted: VotedLogs
     web: WebRules
     witnesses: Witnesses
 

@@ -68,19 +68,13 @@ def voted(chain: Sequence[Voted], trust: Trust, verify: CheckSignature) -> tuple
         trusted = trust.validators.validators
         # What led to the pinned set needs nobody's word.
         chain = [one for one in chain if one.header.height >= trust.validators.height]
-    expected = votes.validators_hash(trusted, merkle.root_of)
-    count = 0
     for one in chain:
-        header = one.header
-        if header.height <= genesis.signed:
-            raise NotValid("not-voted", where, height=header.height, signed=genesis.signed)
-        if header.validators != expected:
-            raise NotValid("validators", where, height=header.height)
-        try:
-            count = votes.tally(one, genesis.chain, merkle.root_of, verify)
-        except WrongVotes as wrong:
-            raise NotValid(wrong.code, where, **wrong.details) from None
-        expected = header.next_validators
+        if one.header.height <= genesis.signed:
+            raise NotValid("not-voted", where, height=one.header.height, signed=genesis.signed)
+    try:
+        count = votes.follow(chain, genesis.chain, trusted, merkle.root_of, verify)
+    except WrongVotes as wrong:
+        raise NotValid(wrong.code, where, **wrong.details) from None
     vouched = Votes(count, len(chain[-1].validators))
     return Block(genesis.chain, last.height, last.time.micros), last.app_hash, vouched
 

@@ -225,12 +225,29 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
     years_after_contract: Annotated[int, Meta(ge=0, le=100)] = 5
 
 
+class Voter(msgspec.Struct, frozen=True, kw_only=True):
+    """A validator: its Ed25519 public key in base64, and what its vote weighs."""
+
+    key: Annotated[str, Meta(max_length=44)]
+    power: Annotated[int, Meta(ge=1, le=2**53)]
+
+
+class Validators(msgspec.Struct, frozen=True, kw_only=True):
+    """Who votes on a chain's blocks from a height on, in CometBFT's order."""
+
+    chain: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
+    height: Annotated[int, Meta(ge=1, le=2**53)]
+    validators: Annotated[tuple[Voter, ...], Meta(min_length=1, max_length=100)]
+
+
 class Trust(msgspec.Struct, frozen=True, kw_only=True):
     """Outsiders: the C2SP verifier keys of witnesses, and how many of them must have cosigned the log beyond
-    a batch before a PC forgets it. A quorum of 0 asks for none."""
+    a batch before a PC forgets it. A quorum of 0 asks for none. Where there are validators, more than two
+    thirds of their power must have voted for a block beyond it, too."""
 
     witnesses: Annotated[tuple[Text, ...], Meta(max_length=50)] = ()
     quorum: Annotated[int, Meta(ge=0, le=50)] = 0
+    validators: Validators | None = None
 
 
 @prepared

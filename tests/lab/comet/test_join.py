@@ -21,9 +21,9 @@ pytestmark = pytest.mark.timeout(600)
 
 @pytest.fixture
 def four(program: Path, tmp_path: Path) -> Iterator[Testnet]:
-    """Two of them give false pieces to those who join."""
+    """Two of them give false pieces to those who join; one of these is asked what to join by."""
     lying = ("lying_node.py",)
-    with Testnet(tmp_path / "net", program, scripts={2: lying, 3: lying}) as net:
+    with Testnet(tmp_path / "net", program, scripts={1: lying, 3: lying}) as net:
         yield net
 
 

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from killed_pair import Pair, securepc
+from msgspec import convert
 from validators import Testnet, eventually
 
+from securepc.agent import voted
 from securepc.ledger.keys import open_keys
 from securepc.ledger.log import LogReader
 from securepc.manager.backup.target import Folder
 from securepc.manager.backup.vault import unlock_vault
+from securepc.wire.policy import Validators
 from securepc.wire.recovery import RecoveryKey
+from securepc.wire.signed.votes import write_validators
 
 pytestmark = pytest.mark.timeout(900)
 SETTINGS = """
@@ -85,6 +91,20 @@ def test_a_restored_manager_reads_on_from_another_validator(net: Testnet, tmp_pa
         assert all(entry["sealed"] for entry in entries)
         assert "alarm.unreadable" not in {entry["kind"] for entry in entries}
         print(f"{last} entries; {lost - kept} leaves came after the backup")
+
+        # The PC was shown what three of four voted for, and its policy pins these four.
+        with closing(sqlite3.connect(pair.agent.folder / "state.sqlite")) as db:
+            (shown,) = db.execute("SELECT value FROM value WHERE name = 'voted'").fetchone()
+        genesis = reader.genesis()
+        pinned = convert(
+            {
+                "chain": genesis.chain.hex(),
+                "height": 1,
+                "validators": write_validators(genesis.validators),
+            },
+            Validators,
+        )
+        assert voted.size(voted.parse(shown), bytes.fromhex(log), pinned) > lost
 
         # The same log goes on: no other tree, and the old evidence's keys.
         assert len(reader.origins(bytes.fromhex(log))) == 1

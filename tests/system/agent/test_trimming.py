@@ -10,10 +10,13 @@ from by_hand import Pc, trouble
 from journal_kit import FakeClock
 from middle import Answer, Middle
 from running_manager import Running
+from tiny_votes import Voters
 
 from securepc.agent.service import Agent
+from securepc.manager.witnesses.voted import VotedLogs
 from securepc.wire import keys
-from securepc.wire.signed import documents, leaf
+from securepc.wire.policy import read_rules
+from securepc.wire.signed import block, documents, leaf, votes
 from securepc.wire.signed.documents import b64encode
 
 
@@ -62,6 +65,52 @@ def test_batches_go_when_a_signed_watermark_covers_them(pc_by_hand: Pc, middle: 
     pc_by_hand.seal(1)
     pc_by_hand.send_all()
     assert held.after(0, 9) == [4, 5]
+
+
+def test_where_the_policy_names_validators_their_votes_are_waited_for(pc_by_hand: Pc, middle: Middle) -> None:
+    four = Voters("a", "b", "c", "d")
+    manager, log = pc_by_hand.manager.manager, pc_by_hand.agent.config.log
+    chain = manager.log.genesis().chain
+    reader, shown = VotedLogs(manager.log), True
+    pinned = {"chain": chain.hex(), "height": 1, "validators": votes.write_validators(four.validators)}
+
+    def vote(height: int) -> tuple[votes.Voted, ...]:
+        leaf_ = manager.log.block(height)
+        assert leaf_ is not None
+        state = block.parse(leaf.split(leaf_).body).state
+        return (four.vote(four.header(chain, height + 1, state)),)
+
+    def add(method: str, path: str, body: bytes, answer: Answer) -> Answer | None:
+        if "/batches" not in path or not shown:
+            return None
+        value = json.loads(answer.body)
+        value["voted"] = reader.shown(log, int(value["checkpoint"].split("\n")[1]))
+        return Answer(200, json.dumps(value).encode())
+
+    middle.after = add
+    manager.log.votes = vote  # type: ignore[method-assign]
+    rules = read_rules({"trust": {"validators": pinned}})
+    held = pc_by_hand.agent.journal.queue
+    uploader = pc_by_hand.uploader
+    uploader._policy = type("P", (), {"rules": rules})()  # type: ignore[assignment]
+    uploader._watermark = lambda: 2**40  # type: ignore[method-assign]
+    pc_by_hand.seal(2)
+    shown = False
+    pc_by_hand.send_all()
+    assert held.after(0, 9) == [1, 2], "a backup has them, and nobody voted for them yet"
+    for _ in range(2):
+        reader.look([log])  # one takes it, the next has the votes
+    shown = True
+    pc_by_hand.seal(1)
+    pc_by_hand.send_all()
+    assert held.after(0, 9) == [3], "what they voted for may go"
+    strangers = {**pinned, "validators": votes.write_validators(Voters("x", "y").validators)}
+    uploader._policy.rules = read_rules({"trust": {"validators": strangers}})  # type: ignore[misc]
+    for _ in range(2):
+        reader.look([log])
+    pc_by_hand.seal(1)
+    pc_by_hand.send_all()
+    assert held.after(0, 9) == [3, 4], "the policy's validators are others"
 
 
 def test_without_a_backup_batches_stay_for_the_policys_days_by_the_managers_clock(

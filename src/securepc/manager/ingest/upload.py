@@ -209,6 +209,7 @@ def receipt(manager: Manager, upload: Upload, committed: Committed, size: int, t
         ],
         "trees": [] if shared == now else trees.proven(manager.log, log, now),
         **_cosigned(manager, log, now),
+        "voted": manager.voted.shown(log, now) if shared == now else None,
         "watermark": manager.backups.watermark(log),
     }
     return messages.encode(answer)

@@ -145,6 +145,23 @@ def tally(voted: Voted, chain: bytes, root_of: RootOf, check: CheckSignature) ->
     return count
 
 
+def follow(
+    found: Sequence[Voted], chain: bytes, trusted: Sequence[Validator], root_of: RootOf, check: CheckSignature
+) -> int:
+    """Go from trusted validators by headers that hand over to the last one; how many voted for that.
+
+    Raises:
+        WrongVotes: they do not lead there, or as `tally`.
+    """
+    expected, count = validators_hash(trusted, root_of), 0
+    for one in found:
+        if one.header.validators != expected:
+            raise WrongVotes("validators", height=one.header.height)
+        count = tally(one, chain, root_of, check)
+        expected = one.header.next_validators
+    return count
+
+
 def header_hash(header: Header, root_of: RootOf) -> bytes:
     """What votes are for: `Header.Hash` of CometBFT."""
     hash_, parts = header.last_block
