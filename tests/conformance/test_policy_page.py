@@ -84,7 +84,7 @@ def test_the_table_has_every_rule_with_its_default() -> None:
     table = {row[0].strip("`"): row[2] for row in rows("policy") if row[0].startswith("`") and len(row) == 4}
     defaults = flat(json.loads(msgspec.json.encode(Rules())))
     assert table.keys() == defaults.keys()
-    spelled = {"2 GiB": 2 * 2**30, "empty": [], "true": True, "false": False}
+    spelled = {"2 GiB": 2 * 2**30, "empty": [], "true": True, "false": False, "none": None}
     for name, text in table.items():
         if name == "noise.rules":
             assert text == ", ".join(f"`{rule['name']}`" for rule in defaults[name])
