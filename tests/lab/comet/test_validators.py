@@ -18,7 +18,8 @@ from securepc.ledger.state import Refused
 pytestmark = pytest.mark.timeout(900)
 
 
-def test_what_one_node_takes_all_have(net: Testnet) -> None:
+def test_what_one_node_takes_all_have(shared: Testnet) -> None:
+    net = shared
     sequencer = net.sequencer()
     try:
         agency = net.agency(sequencer)
@@ -65,7 +66,7 @@ def test_neighbours_that_are_a_block_behind_do_not_lose_what_they_hear_of_early(
 def test_what_the_neighbours_missed_reaches_them_in_another_spelling(program: Path, tmp_path: Path) -> None:
     deaf = ("deaf_node.py",)
     with Testnet(tmp_path / "net", program, scripts={1: deaf, 2: deaf, 3: deaf}) as net:
-        sequencer = net.sequencer()
+        sequencer = net.sequencer(again=1.0)
         try:
             agency = net.agency(sequencer)
             device = Device(agency)
@@ -76,7 +77,8 @@ def test_what_the_neighbours_missed_reaches_them_in_another_spelling(program: Pa
             sequencer.close()
 
 
-def test_batches_that_follow_each_other_may_all_be_on_their_way(net: Testnet) -> None:
+def test_batches_that_follow_each_other_may_all_be_on_their_way(shared: Testnet) -> None:
+    net = shared
     sequencer = net.sequencer()
     try:
         agency = net.agency(sequencer)

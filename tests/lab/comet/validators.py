@@ -22,7 +22,7 @@ from running_manager import wait_for
 from securepc.ledger import charter, fsck
 from securepc.ledger.chain import Committed
 from securepc.ledger.log import LogReader
-from securepc.ledger.sequencer.cometbft import CometSequencer
+from securepc.ledger.sequencer.cometbft import AGAIN, CometSequencer
 from securepc.ledger.store import StoreError
 from securepc.wire.keys import SigningKey
 from securepc.wire.signed.block import Item
@@ -122,9 +122,9 @@ class Testnet:
             if node.process is not None and node.process.poll() is None:
                 node.kill()
 
-    def sequencer(self, number: int = 0) -> CometSequencer:
+    def sequencer(self, number: int = 0, again: float = AGAIN) -> CometSequencer:
         node = self.nodes[number]
-        return CometSequencer(node.rpc, node.reader())
+        return CometSequencer(node.rpc, node.reader(), again=again)
 
     def charter(self, agency: Agency) -> Item:
         leaf = agency.genesis()

@@ -54,7 +54,7 @@ class _Waiting:
     future: Future[Committed]
     since: float
     due: float
-    pause: float = AGAIN
+    pause: float
     overdue: bool = False
     later: bool = False
     seen: int | None = None
@@ -66,8 +66,17 @@ class _Waiting:
 class CometSequencer:
     """A `Sequencer` over a node's RPC address and the store that its application writes."""
 
-    def __init__(self, rpc: str, reader: LogReader, *, on_block: Callable[[int], None] | None = None) -> None:
-        """`on_block` is called with the height after each block, on a thread of its own."""
+    def __init__(
+        self,
+        rpc: str,
+        reader: LogReader,
+        *,
+        on_block: Callable[[int], None] | None = None,
+        again: float = AGAIN,
+    ) -> None:
+        """`on_block` is called with the height after each block, on a thread of its own; `again`: seconds after
+        which what is in no block is first handed in again."""
+        self._again = again
         self._node = Validator(rpc)
         self._reader = reader
         self._on_block = on_block
@@ -95,7 +104,7 @@ class CometSequencer:
             future.set_exception(Refused("malformed", str(error)))
             return future
         now = time.monotonic()
-        one = _Waiting(transaction, parsed, future, now, now + AGAIN)
+        one = _Waiting(transaction, parsed, future, now, now + self._again, self._again)
         with self._lock:
             if self._closed:
                 raise RuntimeError("the sequencer is closed")
