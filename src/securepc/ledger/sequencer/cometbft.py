@@ -74,8 +74,8 @@ class CometSequencer:
         on_block: Callable[[int], None] | None = None,
         again: float = AGAIN,
     ) -> None:
-        """`on_block` is called with the height after each block, on a thread of its own; `again`: seconds after
-        which what is in no block is first handed in again."""
+        """`on_block` is called with the height after each block, on a thread of its own; `again`: seconds
+        after which what is in no block is first handed in again."""
         self._again = again
         self._node = Validator(rpc)
         self._reader = reader
