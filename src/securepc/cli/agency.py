@@ -48,6 +48,7 @@ def command() -> None:
 def write_card(home: Path, address: str | None, out: Path) -> None:
     """Write this manager's card: whom an agency may be sent to. このマネージャーのカードを作ります。"""
     with _assembled(home) as manager:
+        leaving.require_one_machine(manager.log.genesis().voted)
         where = address or manager.address
         if not where.startswith(("https://", "http://")):
             raise UserError(
@@ -109,7 +110,9 @@ def bring(home: Path, yes: bool, file: Path, receipt: Path) -> None:
     at = Home(home)
     load_tables()
     with explained(), _explained():
-        floor = load(at.config).ledger.disk_floor
+        settings = load(at.config).ledger
+        leaving.require_one_machine(settings.sequencer != "solo")
+        floor = settings.disk_floor
         store = open_store(at.chain, floor=floor)
         try:
             keys, database = open_keys(at.keys), Database(at.database)

@@ -126,7 +126,7 @@ class _Voted:
         return CometSequencer(self._rpc, self._reader(), on_block=on_block)
 
     def reader(self, keys: KeyStore) -> LogReader:
-        return LogReader(self._path, lambda log, message: keys.log_key(log).sign(message))
+        return _OwnLogs(self._path, keys)
 
     def opening(self, log: bytes, keys: KeyStore, make: Callable[[], bytes]) -> Item:
         """See `Ordering.opening`. The request is kept: a charter is for one leaf's exact bytes."""
@@ -149,6 +149,18 @@ class _Voted:
 
     def close(self) -> None:
         self._lock.release()
+
+
+class _OwnLogs(LogReader):
+    """A ledger of many, of which one manager opens and serves the logs that it has the keys of."""
+
+    def __init__(self, path: Path, keys: KeyStore) -> None:
+        super().__init__(path, lambda log, message: keys.log_key(log).sign(message))
+        self._keys = keys
+
+    def logs(self) -> list[bytes]:
+        """The handles of this manager's logs, sorted."""
+        return [log for log in super().logs() if self._keys.has_log(log)]
 
 
 def sign_charter(path: Path, authority: Path) -> None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from killed_pair import Pair, securepc
+from ledger_world import Device
 from validators import Testnet, eventually
 
+from securepc.manager import setup
+
+ADDRESS = "https://other.example.jp"
 pytestmark = pytest.mark.timeout(900)
 
 
@@ -20,6 +26,7 @@ def test_manager_and_agent_work_over_validators_while_one_of_them_and_the_manage
 ) -> None:
     folder = tmp_path / "pair"
     folder.mkdir()
+    batches_of_another_manager(net)
     pair = Pair(folder, validator=net.nodes[0].home, authority=net.folder / "authority.key")
     home = ("--home", str(pair.manager.home))
     try:
@@ -53,6 +60,9 @@ def test_manager_and_agent_work_over_validators_while_one_of_them_and_the_manage
         pack = tmp_path / "all.zip"
         made = securepc("evidence", *home, "--range", pair.device, "1", str(last), "-o", str(pack))
         assert made.returncode == 0, made.stderr
+        with closing(sqlite3.connect(pair.manager.home / "manager" / "manager.sqlite")) as db:
+            assert db.execute("SELECT count(*) FROM openings").fetchone() == (1,), "only its own log"
+            assert db.execute("SELECT count(*) FROM faults").fetchone() == (0,)
         verified = securepc("verify", str(pack), "--trust", str(pair.manager.home / "trust"), "--json")
         assert verified.returncode == 0, verified.stdout + verified.stderr
         assert json.loads(verified.stdout)["block"]["votes"]["given"] >= 3
@@ -61,6 +71,18 @@ def test_manager_and_agent_work_over_validators_while_one_of_them_and_the_manage
     for node in net.nodes:
         eventually(lambda node=node: node.reader().height() == net.nodes[0].reader().height())
     assert all(len(found) == 1 for found in net.roots().values())
+
+
+def batches_of_another_manager(net: Testnet) -> None:
+    """On the same chain: this one has no keys for them, and leaves them alone."""
+    sequencer = net.sequencer(2)
+    try:
+        agency = net.agency(sequencer)
+        device = Device(agency)
+        sequencer.submit(agency.tx(device.registration())).result(60)
+        sequencer.submit(agency.tx(*(device.seal() for _ in range(3)))).result(60)
+    finally:
+        sequencer.close()
 
 
 def test_a_log_is_let_in_by_the_holder_of_the_chains_key(net: Testnet, tmp_path: Path) -> None:
@@ -76,3 +98,19 @@ def test_a_log_is_let_in_by_the_holder_of_the_chains_key(net: Testnet, tmp_path:
     assert done.returncode == 0, done.stderr
     (log,) = net.nodes[1].reader().logs()
     assert request.name == f"charter-{log.hex()}.json"
+    # No agency moves to validators or away from them, and nothing has changed by asking.
+    setup.make_home(tmp_path / "other")
+    card, here = tmp_path / "card", ("--home", str(tmp_path / "home"))
+    other = securepc("agency", "card", "--home", str(tmp_path / "other"), "--address", ADDRESS, str(card))
+    assert other.returncode == 0, other.stderr
+    size = net.nodes[1].reader().size(log)
+    for asked in (
+        ("card", *here, "--address", ADDRESS, str(tmp_path / "mine")),
+        ("export", *here, "--to", str(card), "--yes", str(tmp_path / "moved")),
+        ("import", *here, "--yes", str(card), str(tmp_path / "receipt")),
+    ):
+        refused = securepc("agency", *asked)
+        assert refused.returncode == 2
+        assert "where validators order blocks, no agency can move" in refused.stderr
+    assert net.nodes[1].reader().size(log) == size
+    assert not {"mine", "moved", "receipt"} & {path.name for path in tmp_path.iterdir()}

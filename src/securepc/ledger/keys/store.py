@@ -165,6 +165,14 @@ class KeyStore(BatchKeys, OwnerKeys, StagedKeys, MovedKeys):
             )
         return known
 
+    def has_log(self, log: bytes) -> bool:
+        """Whether the keys of a log are here."""
+        try:
+            self.log(log)
+        except KeyError:
+            return False
+        return True
+
     def create_log(self, log: bytes) -> LogKeys:
         """New keys for a new log, durable when this returns. Those that are there are kept."""
         names = [f"{log.hex()}/{purpose}" for purpose in ("registrar", "checkpoint", "commands", "intake")]

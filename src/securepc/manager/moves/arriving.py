@@ -28,7 +28,7 @@ from securepc.manager import clock
 from securepc.manager.database import Database
 from securepc.manager.keyring.model import KeyNotice
 from securepc.manager.moves import parcel, tables
-from securepc.manager.moves.leaving import Block, CannotMove, Header, Leaf, Progress
+from securepc.manager.moves.leaving import Block, CannotMove, Header, Leaf, Progress, require_one_machine
 from securepc.manager.moves.model import Move
 from securepc.manager.moves.parcel import ParcelError
 from securepc.manager.moves.service import ARRIVING
@@ -151,11 +151,7 @@ def take(store: Store, keys: KeyStore, database: Database, found: Parcel, progre
 
 def _refuse_early(store: Store, known: LogState | None, found: Parcel) -> None:
     """Before anything is written: what the rules would refuse in the end."""
-    if store.genesis.voted:
-        raise CannotMove(
-            "検証ノードが順序を決める台帳には移せません。",
-            "no agency can move to a ledger that validators order.",
-        )
+    require_one_machine(store.genesis.voted)
     said = found.state.registry.get(MoveRecord)
     if said is None or not said.away or said.chain != store.genesis.beginning:
         raise CannotMove(

@@ -45,6 +45,20 @@ class CannotMove(Exception):
         self.en = en
 
 
+def require_one_machine(voted: bool) -> None:
+    """No log leaves a chain of validators, and none is brought to one: each of them would need all its leaves
+    (docs/decisions/0033). Asked before anything is done, so that no agency stands between two chains.
+
+    Raises:
+        CannotMove: validators order the blocks.
+    """
+    if voted:
+        raise CannotMove(
+            "検証ノードが順序を決める台帳では、会社を移転できません。",
+            "where validators order blocks, no agency can move.",
+        )
+
+
 @prepared
 class Header(msgspec.Struct, forbid_unknown_fields=True):
     """The first record: who sends which agency, and the proof of its log."""
@@ -84,11 +98,7 @@ def export(manager: Manager, log: bytes, card: Card, path: Path, progress: Progr
         CannotMove: validators order blocks, or it left for another manager.
         StoreError, DatabaseFull, OSError: not done; to be repeated.
     """
-    if manager.log.genesis().voted:
-        raise CannotMove(
-            "検証ノードが順序を決める台帳からは移せません。",
-            "where validators order blocks, no agency can move.",
-        )
+    require_one_machine(manager.log.genesis().voted)
     if card.chain == manager.log.genesis().beginning:
         raise CannotMove("移転先がこのマネージャー自身です。", "that is the card of this very manager.")
     if log in manager.waiting:
