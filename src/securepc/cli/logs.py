@@ -40,7 +40,11 @@ def command() -> None:
 @command.command()
 @home_option
 @_conditions.options
-@click.option("--text", metavar="TEXT", help="Anywhere in an entry, whatever its case and width. 文字列。")
+@click.option(
+    "--text",
+    metavar="TEXT",
+    help='Words, anywhere in an entry, whatever their case and width; "so" exactly so. 検索する語。',
+)
 @click.option(
     "--limit", type=click.IntRange(min=1), help=f"At most. 件数(表では既定{PAGE}、JSONでは無制限)。"
 )

@@ -43,8 +43,9 @@ _PARAMETERS = [
         "device": "Handle or name; may be repeated.",
         "user": "The user's name on the PC.",
         "kind": "A kind (`file.create`) or a family (`file.*`); may be repeated.",
-        "text": "Found anywhere in an entry's values, whatever its case and width. Records of searches "
-        "are found only where `kind` names them.",
+        "text": "Words that are all found anywhere in an entry's values, whatever their case and width; "
+        '`"so"` exactly so, numbers however they are hyphenated. Records of searches are found only where '
+        "`kind` names them.",
         "result": "`ok`, `blocked` or `failed`.",
         "limit": "At most so many; everything without it.",
         "before": "Where the page before ended: `<at>.<entry>.<leaf>` of its last line.",

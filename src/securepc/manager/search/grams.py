@@ -14,7 +14,7 @@ from __future__ import annotations
 import struct
 import unicodedata
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -37,9 +37,9 @@ _BITS = 22
 _FACTOR = 0x9E3779B1  # a prime next to 2^32 / golden ratio: spreads neighbours (Knuth, TAOCP 3, 6.4)
 _TABLE_END = 0x20000  # from here on there are ideographs only: no two of them are one letter
 
-_Hashes = npt.NDArray[np.uint32]
+Hashes = npt.NDArray[np.uint32]
 _Points = npt.NDArray[np.uint32]
-NOTHING: _Hashes = np.empty(0, np.uint32)
+NOTHING: Hashes = np.empty(0, np.uint32)
 """The runs of no text: every row group has them."""
 
 
@@ -47,7 +47,7 @@ class Grams:
     """The runs of a file while its row groups are written, one after the other."""
 
     def __init__(self) -> None:
-        self._groups: list[_Hashes] = []
+        self._groups: list[Hashes] = []
         self._rows: list[int] = []
 
     def add(self, rows: int, values: pa.Array) -> None:
@@ -76,7 +76,7 @@ class Grams:
         beside.put(path, beside.GRAMS, _MAGIC + check + head + body)
 
 
-def wanted(text: str) -> _Hashes:
+def wanted(text: str) -> Hashes:
     """The runs that whatever contains this text has. None of them where the text is of unknown letters."""
     points = _points(fold(text))
     known = [points != 0] * LENGTHS
@@ -86,7 +86,12 @@ def wanted(text: str) -> _Hashes:
     return np.unique(np.concatenate(found)) if found else NOTHING
 
 
-def rows_with(path: Path, size: int, runs: _Hashes) -> range | None:
+def union(many: Sequence[Hashes]) -> Hashes:
+    """All that is in any of these, once."""
+    return np.unique(np.concatenate([NOTHING, *many]))
+
+
+def rows_with(path: Path, size: int, runs: Hashes) -> range | None:
     """The rows of a Parquet file of `size` bytes from the first to the last row group that may have all these
     runs; None: nobody knows."""
     try:
@@ -116,7 +121,7 @@ def _mask_type(bits: int) -> str:
     return next(f"<u{size}" for size in (1, 2, 4, 8) if bits <= 8 * size)
 
 
-def _hashes(text: str) -> _Hashes:
+def _hashes(text: str) -> Hashes:
     """The runs of a long text, each once, rising; also those over unknown letters, which nobody asks for."""
     found = np.zeros(1 << _BITS, np.bool_)
     for run in _runs(_points(text)):
@@ -130,7 +135,7 @@ def _points(text: str) -> _Points:
     return np.where(points < _TABLE_END, _letters()[np.minimum(points, _TABLE_END - 1)], points)
 
 
-def _runs(points: _Points) -> Iterator[_Hashes]:
+def _runs(points: _Points) -> Iterator[Hashes]:
     """The runs of one character that begin at each place, then those of two and three: numbers below 2^22."""
     run = np.zeros(len(points), np.uint32)
     for length in range(1, LENGTHS + 1):

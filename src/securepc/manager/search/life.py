@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from securepc.manager.search.model import Hit, Query
-from securepc.manager.search.query import MAX_TEXT
 from securepc.manager.search.shown import data_of
+from securepc.manager.search.texts import MAX_TEXT, exact
 
 OF_FILES = ("file.*", "media.*", "folder.rename", "print.job", "web.upload", "web.download")
 LEAVING = ("media.write", "file.copy", "web.upload", "print.job")
@@ -180,7 +180,9 @@ class _Tracer:
         return self._known[name]
 
     def _found(self, kinds: tuple[str, ...], text: str, devices: tuple[str, ...]) -> list[Hit]:
-        query = Query(devices=devices, kinds=kinds, text=text[-MAX_TEXT:] or None, limit=MAX_ENTRIES + 1)
+        query = Query(
+            devices=devices, kinds=kinds, text=exact(text[2 - MAX_TEXT :]) or None, limit=MAX_ENTRIES + 1
+        )
         found = list(self._ask(query))
         if len(found) > MAX_ENTRIES:
             self.whole = False

@@ -77,8 +77,9 @@ class Cursor(NamedTuple):
 class Query(NamedTuple):
     """What to look for; None and () stand for no limit. Times are µs since 1970 UTC by the PCs' clocks.
 
-    `kinds` are names (`file.create`) or families (`file.*`). `text` is found anywhere in an entry's
-    values, without regard to case, full or half width; without kinds, records of searches are left out.
+    `kinds` are names (`file.create`) or families (`file.*`). The words of `text` are found anywhere in an
+    entry's values, without regard to case and width (`texts`); without kinds, records of searches are left
+    out.
     """
 
     start: int | None = None  # inclusive

@@ -2,8 +2,8 @@
 
 Sizes, process numbers and running times together have all runs of three digits, so `grams` can't tell one
 policy or telephone number from another. Of the million runs of six a full row group of an office has an
-eighth; a number of eight digits has three of them. Hyphens inside a number count for nothing on both sides,
-so that 03-1234-5678 has the runs of 0312345678.
+eighth; a number of eight digits has three of them. Hyphens, and what people type for them, count for nothing
+on both sides: 03-1234-5678 has the runs of 0312345678.
 
 A bit a run and row group, in a hundred blocks by the run's first two digits, each compressed by itself and
 with a checksum of its own: a search reads three or four blocks of some 3 KB instead of the file. It stands
@@ -28,6 +28,8 @@ from securepc.manager.search.rows import fold
 
 LENGTH = 6
 """Digits of a run: fewer and a row group has them all, more and they take more room than they spare."""
+HYPHENS = "-\u2010\u2012\u2013\u2014\u2015\u2212\u30fc"
+"""What stands between the digits of a number, as it is after NFKC; a hyphen first."""
 _RUNS = 10**LENGTH
 _BLOCKS = 100
 _PER_BLOCK = _RUNS // _BLOCKS
@@ -40,8 +42,8 @@ _AT_ONCE = 8_192
 """Bytes read first: all before the blocks, where there are no more than 1,800 row groups."""
 _ZSTD = pa.Codec("zstd", 3)
 
-_Runs = npt.NDArray[np.uint32]
-NOTHING: _Runs = np.empty(0, np.uint32)
+Runs = npt.NDArray[np.uint32]
+NOTHING: Runs = np.empty(0, np.uint32)
 """The runs of a text without a long number."""
 
 
@@ -76,12 +78,12 @@ class Numbers:
         beside.put(path, beside.NUMBERS, whole)
 
 
-def wanted(text: str) -> _Runs:
+def wanted(text: str) -> Runs:
     """The runs that whatever contains this text has; `NOTHING` where it has no number of six digits."""
     return np.unique(_runs(fold(text)))
 
 
-def rows_with(path: Path, size: int, runs: _Runs) -> range | None:
+def rows_with(path: Path, size: int, runs: Runs) -> range | None:
     """The rows of a Parquet file of `size` bytes from the first to the last row group that may have all these
     runs; None: nobody knows."""
     try:
@@ -169,8 +171,10 @@ def _compressed(bits: npt.NDArray[np.uint8]) -> bytes:
     return bytes(_ZSTD.compress(bits.tobytes(), asbytes=True)) if bits.any() else b""
 
 
-def _runs(text: str) -> _Runs:
+def _runs(text: str) -> Runs:
     """The runs of six digits at all places of a text, as numbers below a million."""
+    for hyphen in HYPHENS[1:]:
+        text = text.replace(hyphen, "-")
     letters = np.frombuffer(text.encode("utf-8", "replace"), np.uint8)
     letters = letters[letters != ord("-")]
     places = np.flatnonzero((letters >= ord("0")) & (letters <= ord("9")))
@@ -181,5 +185,5 @@ def _runs(text: str) -> _Runs:
     found = np.zeros(count, np.uint32)
     for place in range(LENGTH):
         found = found * np.uint32(10) + digits[place : place + count]
-    runs: _Runs = found[places[LENGTH - 1 :] - places[:count] == LENGTH - 1]
+    runs: Runs = found[places[LENGTH - 1 :] - places[:count] == LENGTH - 1]
     return runs

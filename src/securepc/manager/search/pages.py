@@ -18,7 +18,7 @@ from securepc.manager.core import Manager, manager_of
 from securepc.manager.evidence.pages import pack_name
 from securepc.manager.refusal import N_, NotFound, Refusal
 from securepc.manager.retention.pages import gone_page
-from securepc.manager.search import asked, life, proven, searched, shown
+from securepc.manager.search import asked, life, proven, searched, shown, texts
 from securepc.manager.search.model import EntryId, Hit, Invalid, Query
 from securepc.manager.search.query import Damaged
 from securepc.wire import kinds
@@ -131,6 +131,7 @@ def file(request: Request, manager: Here, caller: Anyone, device: str, name: str
         device=asked_for.devices[0],
         device_name=names.get(asked_for.devices[0], asked_for.devices[0][:8]),
         names=found.names,
+        exact=texts.exact,
         whole=found.whole,
         lines=[shown.line(step.hit, names, read.language) for step in found.steps],
         leavings=[shown.line(hit, names, read.language) for hit in found.leavings],

@@ -16,15 +16,14 @@ import duckdb
 import pyarrow as pa
 
 from securepc.manager.search import rows as rowmaking
+from securepc.manager.search import texts
 from securepc.manager.search.manifest import File
-from securepc.manager.search.model import Invalid, Query
+from securepc.manager.search.model import Query
 from securepc.manager.search.skipping import Skipper
 from securepc.manager.search.store import View
 from securepc.wire.kinds import KINDS
 from securepc.wire.signed.batch import MAX_TIME
 
-MAX_TEXT = 500
-"""Longest text to search for, in characters."""
 REPEATING = ("admin.search", "admin.export")
 """Kinds that repeat what somebody searched for: a search for a text finds them where it asks for kinds only,
 or else the second search for anything would find the first."""
@@ -91,13 +90,14 @@ def find(connection: duckdb.DuckDBPyConnection, view: View, query: Query) -> Ite
         Invalid: the text can't be searched for.
         Damaged: a file can't be read.
     """
-    clauses, values = _conditions(query)
+    words = texts.words(query.text)
+    clauses, values = _conditions(query, words)
     left, size = query.limit, FIRST_WINDOW
     until = MAX_TIME if query.end is None else query.end - 1
     if query.before is not None:
         until = min(until, query.before.happened)
     start = 0 if query.start is None else query.start
-    skipper = Skipper(view, query.text)
+    skipper = Skipper(view, words)
     while until >= start and (left is None or left > 0):
         window = _window(view.files, start, until, size, skipper)
         after = max(window.after, start - 1)
@@ -218,7 +218,7 @@ def _spared(part: Part) -> int:
     return part.file.rows - len(part.rows)
 
 
-def _conditions(query: Query) -> tuple[list[str], dict[str, Any]]:
+def _conditions(query: Query, words: tuple[str, ...]) -> tuple[list[str], dict[str, Any]]:
     clauses: list[str] = []
     values: dict[str, Any] = {}
     if query.devices:
@@ -234,11 +234,10 @@ def _conditions(query: Query) -> tuple[list[str], dict[str, Any]]:
         values["outcome"] = query.result
     if query.kinds:
         clauses.append(_kinds(query.kinds, values))
-    if query.text and not query.kinds:
+    if words and not query.kinds:
         clauses.append("NOT list_contains($repeating, kind)")
         values["repeating"] = list(REPEATING)
-    if query.text:
-        clauses.append(_text(query.text, values))
+    clauses += texts.conditions(words, values)
     if query.before is not None:
         clauses.append(
             "(happened, device, sequence, coalesce(leaf, -1))"
@@ -265,18 +264,3 @@ def _kinds(kinds: tuple[str, ...], values: dict[str, Any]) -> str:
         clauses.append(f"starts_with(kind, $prefix{number})")
         values[f"prefix{number}"] = prefix
     return "(" + " OR ".join(clauses) + ")"
-
-
-def _text(text: str, values: dict[str, Any]) -> str:
-    """Where text has letters of two cases, a regular expression that matches nothing but it finds it in
-    both: RE2 is faster at that than lowering every row (docs/decisions/0016-search.md)."""
-    folded = rowmaking.fold(text)
-    if len(folded) > MAX_TEXT:
-        raise Invalid(f"検索する文字は{MAX_TEXT}文字までです", f"text is at most {MAX_TEXT} characters long")
-    if any(ord(c) < 0x20 for c in folded):
-        raise Invalid("検索する文字に制御文字は使えません", "text can't have control characters")
-    if folded.lower() == folded.upper():
-        values["text"] = folded
-        return "contains(coalesce(folded, words), $text)"
-    values["text"] = "".join("\\" + c if c.isascii() and not c.isalnum() and c != "_" else c for c in folded)
-    return "regexp_matches(coalesce(folded, words), $text, 'i')"

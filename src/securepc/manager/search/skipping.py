@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from securepc.manager.search import grams, numbers
+from securepc.manager.search import grams, numbers, texts
 from securepc.manager.search.manifest import DAILY, File
 from securepc.manager.search.store import View
 
@@ -10,10 +10,10 @@ from securepc.manager.search.store import View
 class Skipper:
     """Knows, for one search, which rows of a file may match; looks at each file once, when it is asked."""
 
-    def __init__(self, view: View, text: str | None) -> None:
+    def __init__(self, view: View, words: tuple[str, ...]) -> None:
+        """`words`: as `texts.words` gives them."""
         self._folder = view.folder
-        self._grams = grams.wanted(text or "")
-        self._numbers = numbers.wanted(text or "")
+        self._grams, self._numbers = texts.runs(words)
         self._known: dict[int, range] = {}
 
     def rows(self, file: File) -> range:

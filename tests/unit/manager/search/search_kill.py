@@ -52,4 +52,8 @@ for start in range(searching.follower.position(LOG), len(ledger.opened), 2):
     batches = ledger.opened[start : start + 2]
     searching.follower.follow(LOG, batches, start + len(batches))
     searching.keeper.tidy()
+for number, path in enumerate(sorted((Path(sys.argv[1]) / "daily").rglob("*.parquet.*"))):
+    if number % 2:  # as after an update of the program
+        path.unlink()
+searching.keeper.tidy(everything=True)
 print("done")

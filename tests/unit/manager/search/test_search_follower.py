@@ -139,6 +139,9 @@ def test_built_again_from_zero_it_answers_the_same(
     assert slow.follower.position(LOG) == 0
     slow.catch_up(ledger, step=7)
     assert slow.all(text="見積_000001") == before == fast.all(text="見積_000001")
+    slow.keeper.tidy(everything=True)
+    for text in ("見積_000001", "見積 000004", "0000-04", "000003", "1003", "90417724", "鱧"):
+        assert slow.all(text=text) == fast.all(text=text)
     slow.store.close()
     fast.store.close()
 
@@ -255,4 +258,11 @@ def test_killed_at_any_write_nothing_is_lost_or_doubled(tmp_path: Path, ledger: 
     assert again.follower.position(LOG) > 0
     again.catch_up(ledger, step=50)
     assert rows_of(again) == expected
+    again.keeper.tidy(everything=True)
+    built = open_search(tmp_path / "built", ledger)
+    built.catch_up(ledger)
+    for text in ("見積_000001", "000003", "000003.xlsx 見積", "90417724", "鱧"):
+        assert again.all(text=text) == built.all(text=text)
+    assert again.all(text="000003") and not again.all(text="90417724")
+    built.store.close()
     again.store.close()

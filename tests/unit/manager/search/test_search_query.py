@@ -63,6 +63,18 @@ def filled(searching: Searching, ledger: Ledger) -> Searching:
         ("42", set(range(1, 9))),
         ("path", set()),  # a field's name is not what happened
         ("' OR 1=1 --", set()),
+        (f"株式会社 {HALF}", {4, 5, 6}),  # words: all of them, in whatever order
+        ("keiyaku\u3000DOCX", {2}),
+        ("見積 契約", set()),
+        ('"keiyaku (1)"', {2}),
+        ('"(1) keiyaku"', set()),
+        ("\uff02Keiyaku (1)\uff02 users", {2}),
+        ("”keiyaku (1)” 42", {2}),
+        ("“(1) keiyaku”", set()),
+        ('"keiyaku', set()),  # one quote alone is a quote
+        ("ＡＢＣ株式会社．ｔｘｔ", {4, 5, 6}),
+        (" 見積 ", {1}),
+        ("   ", set(range(1, 9))),
     ],
 )
 def test_text(filled: Searching, text: str, numbers: set[int]) -> None:
@@ -71,8 +83,48 @@ def test_text(filled: Searching, text: str, numbers: set[int]) -> None:
     assert {hit.sequence for hit in filled.all(text=text)} == numbers
 
 
+NUMBERS = [
+    "証券_90417724.pdf",
+    "/顧客/9041-7724/申込書.pdf",
+    "０３ー１２３４ー５６７８",
+    "TEL 03(1234)5678",
+    "03-1234-5678.vcf",
+    "0312345678 0.9041 7724",
+    "904177",
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("90417724", {1, 2}),
+        ("９０４１７７２４", {1, 2}),
+        ("9041-7724", {1, 2}),
+        ("90-417724", {1, 2}),
+        ("904177", {1, 2, 7}),
+        ("0312345678", {3, 5, 6}),
+        ("03-1234-5678", {3, 5, 6}),
+        ("03\u22121234\u22125678", {3, 5, 6}),
+        ('"03-1234-5678" vcf', {5}),
+        ("9041-", {2}),
+        ("7724", {1, 2, 6}),
+        ("9041 7724", {1, 2, 6}),
+        ("03(1234)5678", {4}),
+        ("90417725", set()),
+    ],
+)
+def test_numbers_are_found_however_they_are_hyphenated(
+    searching: Searching, ledger: Ledger, text: str, numbers: set[int]
+) -> None:
+    ledger.accept([of(name) for name in NUMBERS])
+    searching.catch_up(ledger)
+    assert {hit.sequence for hit in searching.all(text=text)} == numbers
+    searching.keeper.tidy(everything=True)
+    assert {hit.sequence for hit in searching.all(text=text)} == numbers
+
+
 def test_text_that_cannot_be_searched_for_is_refused(filled: Searching) -> None:
-    for text in ("あ" * 501, "a\x1fb", "a\nb"):
+    for text in ("あ" * 501, "a\x1fb", "a\nb", " ".join(map(str, range(21)))):
         with pytest.raises(Invalid) as refused:
             filled.all(text=text)
         assert refused.value.ja and refused.value.en
