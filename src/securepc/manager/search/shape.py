@@ -64,20 +64,18 @@ def take_apart(data: Sequence[dict[str, Any]]) -> tuple[list[str], list[str]]:
 
 def put_together(shape: str, words: str) -> str:
     """The JSON text that `take_apart` was given the value of, in msgspec's spelling."""
-    pieces, strings = _pieces(shape)
+    pattern, strings = _pattern(shape)
     if not strings:
-        return pieces[0]
-    parts: list[str] = []
+        return pattern % ()
     if _CONTROL.search(words):
-        for piece, is_string, value in zip(pieces, strings, words.split(STRING), strict=False):
-            parts += (piece, _encode(value).decode("utf-8") if is_string else value)
+        values = tuple(
+            _encode(value).decode("utf-8")[1:-1] if is_string else value
+            for is_string, value in zip(strings, words.split(STRING), strict=True)
+        )
     else:
         # Escaping goes by character, so all values are escaped at once.
-        escaped = words.replace("\\", "\\\\").replace('"', '\\"')
-        for piece, is_string, value in zip(pieces, strings, escaped.split(STRING), strict=False):
-            parts += (piece, '"', value, '"') if is_string else (piece, value)
-    parts.append(pieces[-1])
-    return "".join(parts)
+        values = tuple(words.replace("\\", "\\\\").replace('"', '\\"').split(STRING))
+    return pattern % values
 
 
 def words_of(value: Any) -> str:
@@ -95,10 +93,10 @@ def words_of(value: Any) -> str:
 
 
 @lru_cache(maxsize=_MAX_SHAPES)
-def _pieces(shape: str) -> tuple[tuple[str, ...], tuple[bool, ...]]:
-    """The text between values, one more than there are of these, and which values are strings."""
-    split = _MARKS.split(shape)
-    return tuple(split[::2]), tuple(mark == STRING for mark in split[1::2])
+def _pattern(shape: str) -> tuple[str, tuple[bool, ...]]:
+    """The text with `%s` for each value, and which values are strings: these have quotes around them."""
+    marks = tuple(mark == STRING for mark in _MARKS.findall(shape))
+    return shape.replace("%", "%%").replace(STRING, '"%s"').replace(OTHER, "%s"), marks
 
 
 def _remember(signature: tuple[Any, ...], data: dict[str, Any]) -> tuple[str, int]:
