@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 from typing import IO
 
 import click
-import msgspec
 from sqlalchemy import select
 
 from securepc.cli._errors import UserError, say
@@ -16,9 +14,10 @@ from securepc.cli._home import home_option
 from securepc.cli._manager_keys import new_source, read_sheet, source_options
 from securepc.cli._manager_trouble import explained
 from securepc.manager.backup.restore import restore as restore_home
-from securepc.manager.backup.target import Folder, Target, TargetError, open_target
+from securepc.manager.backup.target import TargetError, target_at
+from securepc.manager.backup.trouble import in_both
 from securepc.manager.backup.vault import VaultError
-from securepc.manager.config import Backup, ConfigError
+from securepc.manager.config import ConfigError
 from securepc.manager.database import Database
 from securepc.manager.devices.model import Agency
 from securepc.manager.home import Home
@@ -62,7 +61,7 @@ def restore(
         try:
             done = restore_home(
                 home,
-                _target(place),
+                target_at(place),
                 key,
                 number=snapshot,
                 validator=validator,
@@ -75,8 +74,9 @@ def restore(
                 f"{home} is not empty; name another place with --home.",
             ) from None
         except (VaultError, TargetError) as error:
+            ja, en = in_both(error)
             raise UserError(
-                f"バックアップから復元できません({error})。", f"the backup can't be restored ({error})."
+                f"バックアップから復元できません。{ja}", f"the backup can't be restored. {en}"
             ) from None
     if done.lost:
         names = ", ".join(done.lost)
@@ -93,19 +93,6 @@ def restore(
             f"Backup No. {number}, up to block {height}, was restored to {home}.\n{en}",
         )
     )
-
-
-def _target(place: Path) -> Target:
-    if place.is_dir():
-        return Folder(place)
-    try:
-        settings = msgspec.convert(tomllib.loads(place.read_text("utf-8")).get("backup", {}), Backup)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        raise TargetError(f"{place}: {error}") from None
-    target = open_target(settings)
-    if target is None:
-        raise TargetError(f"{place} names no backups")
-    return target
 
 
 @click.command()

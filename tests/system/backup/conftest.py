@@ -67,7 +67,7 @@ def back_up(running: Running) -> Callable[[], int]:
                     return run.number
             return None
 
-        number = wait_for(tested, 60)
+        number = wait_for(tested, 180)
         assert number is not None
         return number
 

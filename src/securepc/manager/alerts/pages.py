@@ -11,6 +11,7 @@ from securepc.manager.accounts.auth import Caller, Here, current_account, requir
 from securepc.manager.alerts import service, texts
 from securepc.manager.alerts.model import Alert
 from securepc.manager.audit import service as audit
+from securepc.manager.backup import shown
 from securepc.manager.console import i18n, view
 from securepc.manager.health.disk import is_encrypted
 from securepc.manager.refusal import N_, Forbidden, NotFound
@@ -54,6 +55,7 @@ def alerts(request: Request, manager: Here, caller: Anyone) -> Response:
         sentence=lambda row: texts.sentence(row.code, row.data)[0 if language == "ja" else 1],
         problems=[i18n.translate(language, _PROBLEMS[one]) if one in _PROBLEMS else one for one in found],
         encrypted=is_encrypted(manager.home.root),
+        backup=shown.word(manager.backups.state()),
         stamping=manager.stamps.is_configured,
         stamp=next(iter(manager.stamps.newest(caller.log)), None),
         stamp_attempt=manager.stamps.attempt(caller.log),

@@ -157,12 +157,12 @@ _ALERTS = {
         "“{name}” failed and is being tried again ({error}).",
     ),
     "backup-late": (
-        "復元テストに合格したバックアップが{hours}時間ありません({error})。PCの記録はPCに残っています。",
-        "For {hours} hours no backup has passed its test restore ({error}). PCs keep their records.",
+        "復元テストに合格したバックアップが{hours}時間ありません。PCの記録はPCに残っています。{ja}",
+        "For {hours} hours no backup has passed its test restore. PCs keep their records. {error}",
     ),
     "backup-failed": (
-        "バックアップに失敗しました。自動で再試行しています({error})。",
-        "A backup failed and is being tried again ({error}).",
+        "バックアップに失敗しました。自動で再試行しています。{ja}",
+        "A backup failed and is being tried again. {error}",
     ),
     "clock-leap": (
         "マネージャーの時計が、最後の記録より{days}日進んでいます。確認されるまで、台帳への追加を止めています。",

@@ -20,7 +20,8 @@ class Run(Base):
     moment: Mapped[int]  # when the snapshot was taken
     total: Mapped[int]  # bytes of all files
     sent: Mapped[int]  # bytes that were new
-    error: Mapped[str]
+    error: Mapped[str]  # in English
+    error_ja: Mapped[str]
 
 
 class Held(Base):
@@ -31,4 +32,13 @@ class Held(Base):
     log: Mapped[bytes] = mapped_column(Handle, primary_key=True)
     size: Mapped[int]
     number: Mapped[int]
+    at: Mapped[int]
+
+
+class Asked(Base):
+    """Somebody asked for a backup, or its test, at `at`: it is made, though the manager be killed first."""
+
+    __tablename__ = "backup_asked"
+
+    kind: Mapped[str] = mapped_column(primary_key=True)  # "backup" or "test"
     at: Mapped[int]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from securepc.ledger.checkpoint import Checkpoint
 from securepc.manager.backup.vault import Vault, VaultError
+from securepc.manager.refusal import N_
 from securepc.wire.signed.documents import b64decode
 
 if TYPE_CHECKING:
@@ -30,4 +31,5 @@ def look(manager: Manager, vault: Vault) -> None:
             seen = Checkpoint(log.origin, log.size, b64decode(log.root, 32))
             manager.restored.doubt(name, WHO, NAME, seen)
             if name in manager.waiting:
-                raise VaultError(f"snapshot {snapshot.number if snapshot else 0} has more than this ledger")
+                more = N_("Backup No. %(number)s has more than this ledger: an older state was started.")
+                raise VaultError(more, number=snapshot.number if snapshot else 0)

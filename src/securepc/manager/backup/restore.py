@@ -21,6 +21,7 @@ from securepc.manager.backup import check, moment
 from securepc.manager.backup.target import Target
 from securepc.manager.backup.vault import Snapshot, Vault, VaultError, month_name, unlock_vault
 from securepc.manager.home import Home, sync_folder, write_private
+from securepc.manager.refusal import N_
 from securepc.manager.restored import mark
 from securepc.wire.recovery import RecoveryKey
 
@@ -67,7 +68,7 @@ def restore(
     vault, _ = unlock_vault(target, key.box)
     numbers = vault.numbers()
     if not numbers or (number is not None and number not in numbers):
-        raise VaultError("there is no such snapshot here")
+        raise VaultError(N_("There is no such backup here."))
     snapshot = vault.get_snapshot(numbers[-1] if number is None else number)
     draft = Home(root.with_name(root.name + ".restoring"))
     shutil.rmtree(draft.root, ignore_errors=True)
@@ -110,10 +111,11 @@ def _place_ledger(draft: Home, snapshot: Snapshot, validator: Path | None) -> bo
         return False
     copy.unlink(missing_ok=True)  # of before the ledger was handed over
     if not settings.validator:
-        raise VaultError("name the home of a validator on this machine with --validator")
+        raise VaultError(N_("Name the home of a validator on this machine with --validator."))
     ledger = ordering.chain_path(draft, settings)
     if not ledger.is_file():
-        raise VaultError(f"there is no validator at {ledger.parent}; name one with --validator")
+        missing = N_("There is no validator at %(place)s. Name one with --validator.")
+        raise VaultError(missing, place=ledger.parent)
     check.beyond(ledger, snapshot)
     return True
 
@@ -122,7 +124,9 @@ def _months(keys: KeyStore, vault: Vault, key: RecoveryKey, graves: list[dict[st
     """Bring back the months' keys, but not of those that were destroyed since."""
     for grave in graves:
         if grave.get("kind") not in ("month", *GRAVES):
-            raise VaultError(f"this version can't obey that a {grave.get('kind')} was destroyed")
+            raise VaultError(
+                N_("This version can't obey that a “%(kind)s” was destroyed."), kind=grave.get("kind")
+            )
         if grave["kind"] == "month":
             keys.destroy_month(bytes.fromhex(grave["log"]), str(grave["period"]))
     lost = []

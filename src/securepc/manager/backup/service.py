@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import sqlite3
 import tempfile
 import threading
 import time
@@ -18,10 +17,13 @@ from sqlalchemy import delete, func, select
 from securepc import __version__
 from securepc.manager import clock
 from securepc.manager.alerts import service as alerts
+from securepc.manager.audit import service as audit
 from securepc.manager.backup import check, moment, newer
 from securepc.manager.backup.beside import Beside
-from securepc.manager.backup.model import Held, Run
-from securepc.manager.backup.target import TargetError, open_target
+from securepc.manager.backup.model import Asked, Held, Run
+from securepc.manager.backup.progress import STEPS, Doing, Progress
+from securepc.manager.backup.target import open_target
+from securepc.manager.backup.trouble import explained, in_both
 from securepc.manager.backup.vault import (
     Damaged,
     Log,
@@ -34,6 +36,7 @@ from securepc.manager.backup.vault import (
 )
 from securepc.manager.devices.model import Device
 from securepc.manager.keyring.model import KeyNotice
+from securepc.manager.refusal import N_
 from securepc.wire.signed import documents, leaf
 from securepc.wire.signed.documents import b64encode
 
@@ -54,7 +57,8 @@ _KEPT = 500
 
 
 class State(NamedTuple):
-    """What the page shows. `good`: when the newest snapshot was taken that was restored on trial."""
+    """What the page shows. `good`: when the newest snapshot was taken that was restored on trial; `doing`:
+    the run in hand; `asked`: the kinds that people or parts of the manager wait for."""
 
     configured: bool
     sealed: bool  # the owner has a recovery key
@@ -63,7 +67,8 @@ class State(NamedTuple):
     last: Run | None
     tested: Run | None
     runs: list[Run]
-    working: str
+    doing: Doing | None
+    asked: frozenset[str]
 
 
 class Backups:
@@ -78,7 +83,7 @@ class Backups:
         self._wake = threading.Event()
         self._asked: set[str] = set()
         self._not_before = {"backup": 0.0, "test": 0.0}
-        self._working = ""
+        self._progress: Progress | None = None
         self._frames: dict[bytes, tuple[int, str]] = {}
         self._held: dict[bytes, tuple[int, int]] = {}
         self._people: object = None
@@ -104,6 +109,7 @@ class Backups:
         shutil.rmtree(self._manager.home.scratch, ignore_errors=True)
         with self._manager.database.read() as session:
             self._held = {row.log: (row.size, row.at) for row in session.scalars(select(Held))}
+            self._asked |= set(session.scalars(select(Asked.kind)))
         if self.is_configured:
             self._thread.start()
 
@@ -120,6 +126,24 @@ class Backups:
         for kind in kinds:
             self._not_before[kind] = 0.0
         self._wake.set()
+
+    def order(self, log: bytes, *, actor: str) -> None:
+        """Have a backup made and tested now, as a person asks: it is remembered until both are done.
+
+        Args:
+            log: the agency whose entries say who asked.
+        """
+        with self._manager.database.write() as session:
+            for kind in ("backup", "test"):
+                session.merge(Asked(kind=kind, at=clock.now()))
+            audit.record(
+                session, log, "admin.setting", actor, {"name": "backup", "previous": "", "state": "ordered"}
+            )
+        self.ask("backup", "test")
+
+    def held(self, log: bytes) -> tuple[int, int] | None:
+        """How many leaves of a log are in a tested backup, and when it was tested; None before one."""
+        return self._held.get(log)
 
     def watermark(self, log: bytes) -> str | None:
         """The signed word that a log's first leaves are in a tested backup (base64); None before one."""
@@ -145,7 +169,11 @@ class Backups:
         tested = next((run for run in runs if run.kind == "test"), None)
         sealed = self._manager.keys.recovery is not None
         late = self.is_configured and self._is_late(good)
-        return State(self.is_configured, sealed, good, late, last, tested, runs, self._working)
+        progress = self._progress
+        doing = progress.now if progress and progress.now.kind in STEPS else None
+        return State(
+            self.is_configured, sealed, good, late, last, tested, runs, doing, frozenset(self._asked)
+        )
 
     def look(self) -> None:
         """Raise or close the alarm. Called by the ticker."""
@@ -156,8 +184,9 @@ class Backups:
         with self._manager.database.write() as session:
             if state.late:
                 hours = (clock.now() - (state.good or self._began())) // clock.HOUR
-                reason = next((run.error for run in state.runs if run.error), "")
-                alerts.raise_alert(session, b"", LATE_ALERT, data={"hours": hours, "error": reason})
+                reason = next(((run.error_ja, run.error) for run in state.runs if run.error), ("", ""))
+                data = {"hours": hours, "ja": reason[0], "error": reason[1]}
+                alerts.raise_alert(session, b"", LATE_ALERT, data=data)
             elif alerts.is_open(session, b"", LATE_ALERT):
                 alerts.close(session, b"", LATE_ALERT)
 
@@ -181,15 +210,17 @@ class Backups:
     def _back_up(self) -> None:
         if not self._due("backup", self._settings.minutes * 60):
             return
-        with self._noting("backup") as run, self._scratch() as folder:
+        with self._noting("backup") as (run, progress), self._scratch() as folder:
             vault = self._open()
+            progress.step("copy")
             taken_at, people = clock.now(), self._seen_people()
             taken = moment.take(self._manager, folder)
             self.beside.keep(vault)  # after it: no month of the moment may be without its key
             number = max([*vault.numbers(), self._last_number()]) + 1
             files, written = {}, Written(0, 0)
+            progress.step("send", sum(path.stat().st_size for path in folder.iterdir()))
             for path in sorted(folder.iterdir()):
-                files[path.name], one = vault.put_file(path)
+                files[path.name], one = vault.put_file(path, progress.add)
                 written = Written(written.total + one.total, written.sent + one.sent)
             logs = {
                 log.hex(): Log(size, b64encode(root), self._manager.log.key(log).name)
@@ -212,6 +243,7 @@ class Backups:
             run.total, run.sent = written
             self._people = people
             self._distrusted.clear()
+            progress.step("tidy")
             old = clock.now() - self._settings.keep_days * clock.DAY
             vouched = self._vouched_numbers()  # PCs may have forgotten what is in these
             vault.drop_snapshots(lambda one: one.at >= old or one.number in vouched)
@@ -225,13 +257,13 @@ class Backups:
         newest = self._last_number()
         if not newest:
             return
-        with self._noting("test") as run, self._scratch() as folder:
+        with self._noting("test") as (run, progress), self._scratch() as folder:
             vault = self._open()
             snapshot = vault.get_snapshot(newest)
             run.number, run.moment = newest, snapshot.at
             run.total = sum(file.size for file in snapshot.files.values())
             try:
-                check.check(self._manager, vault, snapshot, folder)
+                check.check(self._manager, vault, snapshot, folder, progress)
             except Damaged as damaged:
                 self._distrusted.add(damaged.chunk)
                 self.ask("backup")  # which sends it again
@@ -259,7 +291,9 @@ class Backups:
             keys, target = self._manager.keys, open_target(self._settings)
             recovery = keys.recovery
             if recovery is None:
-                raise VaultError("the owner has no recovery key yet; without it no backup could be opened")
+                raise VaultError(
+                    N_("The owner has no recovery key yet, and without it no backup could be opened.")
+                )
             assert target is not None
             self._vault = open_vault(target, keys.backup_key(), recovery.box)
             self._vault.distrust(self._distrusted)
@@ -291,33 +325,42 @@ class Backups:
             return sorted(tuple(row) for row in session.execute(query)), tuple(changed)
 
     @contextmanager
-    def _noting(self, kind: str) -> Iterator[Run]:
+    def _noting(self, kind: str) -> Iterator[tuple[Run, Progress]]:
         """Write down how a run went; what keeps failing is tried again later."""
         at = clock.now()
-        run = Run(kind=kind, at=at, ended_at=at, number=0, moment=0, total=0, sent=0, error="")
-        self._working = kind
+        run = Run(kind=kind, at=at, ended_at=at, number=0, moment=0, total=0, sent=0, error="", error_ja="")
+        wanted = kind in self._asked
         self._asked.discard(kind)
+        self._progress = progress = Progress(kind)
         try:
-            yield run
+            yield run, progress
         except Exception as error:
-            expected = isinstance(error, (VaultError, TargetError, OSError, sqlite3.Error, ValueError))
+            trouble, expected = explained(error)
             logger.log(
                 logging.WARNING if expected else logging.ERROR, "%s: %s", kind, error, exc_info=not expected
             )
-            run.error = (str(error) or type(error).__name__)[:300]
+            run.error_ja, run.error = in_both(trouble)
             self._vault = None
             self.beside.forget()
             self._not_before[kind] = time.monotonic() + _PAUSE
+        else:
+            wanted = False
         finally:
-            self._working = ""
+            self._progress = None
+        wanted = wanted and kind == "backup"  # what fails its test today would fail it again in a minute
+        if wanted:
+            self._asked.add(kind)
         if kind == "beside" and not run.error:
             return
         run.ended_at = clock.now()
         with self._manager.database.write() as session:
             if run.error:
-                alerts.raise_alert(session, b"", FAILED_ALERT, data={"error": run.error}, level="note")
+                data = {"ja": run.error_ja, "error": run.error}
+                alerts.raise_alert(session, b"", FAILED_ALERT, data=data, level="note")
             elif kind == "backup":
                 alerts.close(session, b"", FAILED_ALERT)
+            if not wanted:
+                session.execute(delete(Asked).where(Asked.kind == kind, Asked.at <= run.at))
             session.add(run)
             session.flush()
             session.execute(delete(Run).where(Run.id <= run.id - _KEPT))

@@ -5,23 +5,31 @@ Names are paths of lower-case letters, digits, `.`, `-` and `/`. An object is th
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
+from securepc.manager.backup.trouble import Trouble
 from securepc.manager.config import Backup as Settings
 from securepc.manager.home import sync_folder, write_private
+from securepc.manager.refusal import N_
 
 NAME = re.compile(r"[a-z0-9][a-z0-9.-]*(/[a-z0-9][a-z0-9.-]*)*")
 MAX_OBJECT = 80 * 1024 * 1024
 """Bytes; the list of a ledger of 400 GB is a third of it."""
+_TOO_LARGE = N_("A part of the backup (%(name)s) is too large to be one.")
+_NO_NAME = N_("“%(name)s” can't be the name of a part of a backup.")
 _SECRET_CREDENTIAL = "backup-secret"  # noqa: S105 - the name of a systemd credential
 _TIMEOUT = "60s"
 
 
-class TargetError(Exception):
+class TargetError(Trouble):
     """The place of the backups can't be used; says why."""
 
 
@@ -70,7 +78,7 @@ class Folder:
         except OSError as error:
             raise _trouble(error) from None
         if len(data) > MAX_OBJECT:
-            raise TargetError(f"{name} has over {MAX_OBJECT} bytes")
+            raise TargetError(_TOO_LARGE, name=name)
         return data
 
     def names(self, prefix: str) -> Iterator[str]:
@@ -95,9 +103,9 @@ class Folder:
 
     def _path(self, name: str) -> Path:
         if not NAME.fullmatch(name):
-            raise TargetError(f"{name!r} is no name of an object")
+            raise TargetError(_NO_NAME, name=name)
         if not self.path.is_dir():
-            raise TargetError(f"there is no folder {self.path}")
+            raise TargetError(N_("There is no folder %(path)s: is the storage connected?"), path=self.path)
         return self.path / name
 
 
@@ -137,7 +145,7 @@ class Bucket:
         try:
             answer = self._store.get(_checked(name))
             if answer.meta["size"] > MAX_OBJECT:
-                raise TargetError(f"{name} has over {MAX_OBJECT} bytes")
+                raise TargetError(_TOO_LARGE, name=name)
             return bytes(answer.bytes())
         except FileNotFoundError:
             raise KeyError(name) from None
@@ -179,6 +187,24 @@ def open_target(settings: Settings) -> Target | None:
     )
 
 
+def target_at(place: Path) -> Target:
+    """The place of backups that a person names: a folder, or a TOML file whose [backup] section names one.
+
+    Raises:
+        TargetError: it is neither.
+    """
+    if place.is_dir():
+        return Folder(place)
+    try:
+        settings = msgspec.convert(tomllib.loads(place.read_text("utf-8")).get("backup", {}), Settings)
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise TargetError(N_("%(place)s can't be read: %(detail)s."), place=place, detail=error) from None
+    target = open_target(settings)
+    if target is None:
+        raise TargetError(N_("%(place)s names no backups."), place=place)
+    return target
+
+
 def _secret(settings: Settings) -> str:
     path = Path(settings.secret_file)
     if not settings.secret_file:
@@ -186,19 +212,26 @@ def _secret(settings: Settings) -> str:
     try:
         return path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise TargetError(f"the secret of the bucket: {error}") from None
+        raise TargetError(N_("The secret of the bucket can't be read: %(detail)s."), detail=error) from None
 
 
 def _checked(name: str) -> str:
     if not NAME.fullmatch(name):
-        raise TargetError(f"{name!r} is no name of an object")
+        raise TargetError(_NO_NAME, name=name)
     return name
 
 
 def _trouble(error: OSError) -> TargetError:
-    return TargetError(f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else ""))
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return TargetError(N_("The storage of the backups is full."))
+    where = f" ({error.filename})" if error.filename else ""
+    return TargetError(
+        N_("The storage of the backups can't be used: %(detail)s."),
+        detail=f"{error.strerror or error}{where}",
+    )
 
 
 def _of_bucket(error: Exception) -> TargetError:
     """The library's first line: what follows are its innards."""
-    return TargetError(str(error).strip().split("\n")[0][:300])
+    detail = str(error).strip().split("\n")[0][:300].rstrip(".")
+    return TargetError(N_("The bucket of the backups can't be used: %(detail)s."), detail=detail)

@@ -29,6 +29,8 @@ from msgspec import Meta
 from nacl import bindings
 
 from securepc.manager.backup.target import Target
+from securepc.manager.backup.trouble import Trouble
+from securepc.manager.refusal import N_
 from securepc.wire.keys import BoxKey, hkdf, seal_to
 from securepc.wire.shapes import prepared
 from securepc.wire.signed.canonical import Malformed
@@ -41,19 +43,22 @@ _NONCE = 24
 _TAG = 16
 _CONTEXT = b"securepc/backup/v1\n"
 _MAX_LIST = 256 * 1024 * 1024
+_NONE = N_("There are no backups here.")
+_NO_LIST = N_("The list of backup No. %(number)s is damaged.")
+_CHANGED = N_("A part of the backup (%(name)s) was changed or damaged, or is of another manager.")
 Hex32 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 Natural = Annotated[int, Meta(ge=0, le=2**53)]
 
 
-class VaultError(Exception):
+class VaultError(Trouble):
     """What stands in the place of the backups is none, is damaged, or is not this manager's; says why."""
 
 
 class Damaged(VaultError):
     """A chunk is missing, or is not what it was. `chunk`: its name."""
 
-    def __init__(self, chunk: str, reason: str) -> None:
-        super().__init__(reason)
+    def __init__(self, chunk: str, message: str, **values: Any) -> None:
+        super().__init__(message, **values)
         self.chunk = chunk
 
 
@@ -121,8 +126,8 @@ class Vault:
         """Send these chunks again when a file needs them, although they are there."""
         self._distrusted |= set(chunks)
 
-    def put_file(self, path: Path) -> tuple[File, Written]:
-        """Send what is new of a file.
+    def put_file(self, path: Path, done: Callable[[int], None] = lambda size: None) -> tuple[File, Written]:
+        """Send what is new of a file; `done` is called with the bytes of each piece that is there.
 
         Raises:
             TargetError, OSError.
@@ -140,10 +145,11 @@ class Vault:
                     self._put(_chunk(name), data)
                     self._known.add(name)
                     sent += len(data)
+                done(len(data))
         return File(size, whole.hexdigest(), chunks), Written(size, sent)
 
-    def get_file(self, file: File, path: Path) -> None:
-        """Write a file as it was, durably.
+    def get_file(self, file: File, path: Path, got: Callable[[int], None] = lambda size: None) -> None:
+        """Write a file as it was, durably; `got` is called with the bytes of each piece.
 
         Raises:
             Damaged: a chunk of it is not there, or is another one.
@@ -156,9 +162,10 @@ class Vault:
                 data = self._get_chunk(name)
                 whole.update(data)
                 out.write(data)
+                got(len(data))
             out.flush()
             if out.tell() != file.size or whole.hexdigest() != file.sha256:
-                raise VaultError(f"{path.name} came out different from what was backed up")
+                raise VaultError(N_("%(name)s came out different from what was backed up."), name=path.name)
             os.fsync(out.fileno())
 
     def put_snapshot(self, snapshot: Snapshot) -> None:
@@ -175,13 +182,13 @@ class Vault:
         data = self._get(_snapshot(number), _MAX_LIST)
         try:
             if not 0 <= zstandard.frame_content_size(data) <= _MAX_LIST:
-                raise VaultError(f"snapshot {number} is too large")
+                raise VaultError(_NO_LIST, number=number)
             raw = zstandard.ZstdDecompressor().decompress(data, max_output_size=_MAX_LIST)
             found = msgspec.json.decode(raw, type=Snapshot)
         except (zstandard.ZstdError, msgspec.DecodeError) as error:
-            raise VaultError(f"snapshot {number}: {error}") from None
+            raise VaultError(_NO_LIST, number=number) from error
         if found.number != number:
-            raise VaultError(f"snapshot {number} is another's")
+            raise VaultError(_NO_LIST, number=number)
         return found
 
     def numbers(self) -> list[int]:
@@ -210,7 +217,7 @@ class Vault:
             try:
                 yield msgspec.json.decode(self._get(name, 64 * 1024), type=dict[str, Any])
             except msgspec.DecodeError as error:
-                raise VaultError(f"{name}: {error}") from None
+                raise VaultError(_CHANGED, name=name) from error
 
     def drop_snapshots(self, keep: Callable[[Snapshot], bool]) -> int:
         """Let old snapshots go, and the chunks that no snapshot needs any more; gives how many snapshots.
@@ -244,9 +251,9 @@ class Vault:
         try:
             data = self._get(_chunk(name), CHUNK)
         except VaultError as error:
-            raise Damaged(name, str(error)) from None
+            raise Damaged(name, error.message, **error.values) from None
         if not hmac.compare_digest(hmac.digest(self._names, data, "sha256").hex(), name):
-            raise Damaged(name, f"the chunk {name} holds something else")
+            raise Damaged(name, N_("A piece of the backup (%(name)s) holds something else."), name=name)
         return data
 
     def _put(self, name: str, data: bytes) -> None:
@@ -261,15 +268,15 @@ class Vault:
         try:
             data = self.target.get(name)
         except KeyError:
-            raise VaultError(f"{name} is missing") from None
+            raise VaultError(N_("A part of the backup (%(name)s) is missing."), name=name) from None
         if not _NONCE + _TAG <= len(data) <= limit + _NONCE + _TAG:
-            raise VaultError(f"{name} has the wrong size")
+            raise VaultError(_CHANGED, name=name)
         try:
             return bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(
                 data[_NONCE:], self._about(name), data[:_NONCE], self._data
             )
         except Exception:
-            raise VaultError(f"{name} was changed, or is of another vault") from None
+            raise VaultError(_CHANGED, name=name) from None
 
     def _about(self, name: str) -> bytes:
         return _CONTEXT + self.identity + name.encode("ascii")
@@ -287,9 +294,9 @@ def open_vault(target: Target, key: bytes, recovery: bytes, *, create: bool = Tr
     head = _read_head(target)
     mark = hmac.digest(key, b"securepc/backup/vault", "sha256")[:16]
     if head is None and not create:
-        raise VaultError("there are no backups here")
+        raise VaultError(_NONE)
     if head is not None and head.vault != mark.hex():
-        raise VaultError("the backups of another manager are here; choose another folder or prefix")
+        raise VaultError(N_("The backups of another manager are here: choose another folder or prefix."))
     if head is None or head.recovery != b64encode(recovery):
         value = _Head(FORMAT, mark.hex(), b64encode(recovery), b64encode(seal_to(recovery, key)))
         target.put(HEAD, msgspec.json.format(msgspec.json.encode(value)) + b"\n")
@@ -305,11 +312,11 @@ def unlock_vault(target: Target, recovery: BoxKey) -> tuple[Vault, bytes]:
     """
     head = _read_head(target)
     if head is None:
-        raise VaultError("there are no backups here")
+        raise VaultError(_NONE)
     try:
         key = recovery.unseal(b64decode(head.box))
     except (ValueError, Malformed):
-        raise VaultError("these backups are sealed to another recovery key") from None
+        raise VaultError(N_("These backups are sealed to another recovery key.")) from None
     return open_vault(target, key, recovery.public), key
 
 
@@ -319,9 +326,13 @@ def _read_head(target: Target) -> _Head | None:
     except KeyError:
         return None
     except msgspec.DecodeError as error:
-        raise VaultError(f"{HEAD}: {error}") from None
+        raise VaultError(_CHANGED, name=HEAD) from error
     if head.format != FORMAT:
-        raise VaultError(f"these backups have format {head.format}; this version reads {FORMAT}")
+        raise VaultError(
+            N_("These backups have format %(found)s; this version reads %(known)s."),
+            found=head.format,
+            known=FORMAT,
+        )
     return head
 
 

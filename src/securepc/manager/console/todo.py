@@ -15,6 +15,8 @@ from securepc.manager.refusal import N_, NN_
 
 _MOST = 6
 _SAID_ELSEWHERE = ("pending", "silent")
+_PLACES = {"backup-late": "/backup"}
+"""Where an alert is seen to, if a page of its own says more."""
 _MORE = NN_("%(count)s more alert is open.", "%(count)s more alerts are open.")
 _SILENT = NN_(
     "%(count)s PC has not been in contact for a while. See whether it is switched off.",
@@ -60,7 +62,10 @@ def of_today(manager: Manager, log: bytes, devices: list[Device], read: Reader) 
     shown: list[Any] = [row for row in opened if row.level == "alert" and row.code not in _SAID_ELSEWHERE]
     spoken = 0 if read.language == "ja" else 1
     found = _restored(manager, log, read)
-    found += [Todo("bad", "/alerts", texts.sentence(row.code, row.data)[spoken]) for row in shown[:_MOST]]
+    found += [
+        Todo("bad", _PLACES.get(row.code, "/alerts"), texts.sentence(row.code, row.data)[spoken])
+        for row in shown[:_MOST]
+    ]
     if len(shown) > _MOST:
         found.append(Todo("bad", "/alerts", many(_MORE, len(shown) - _MOST)))
     if silent:
@@ -76,7 +81,7 @@ def of_today(manager: Manager, log: bytes, devices: list[Device], read: Reader) 
     if not devices:
         found.append(Todo("plain", "/devices/add", i18n.translate(read.language, _FIRST)))
     if not manager.backups.is_configured:
-        found.append(Todo("warn", "/alerts", i18n.translate(read.language, _NO_BACKUP)))
+        found.append(Todo("warn", "/backup", i18n.translate(read.language, _NO_BACKUP)))
     if is_encrypted(manager.home.root) is not True:
         found.append(Todo("plain", "/alerts", i18n.translate(read.language, _DISK)))
     return found

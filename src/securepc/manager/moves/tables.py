@@ -68,6 +68,7 @@ MOVING: tuple[str, ...] = (
 """In this order: what is pointed at comes first."""
 
 STAYING = {
+    "backup_asked": "of this manager's backups",
     "backup_runs": "of this manager's backups",
     "backup_watermarks": "of this manager's backups",
     "cosigned_checkpoints": "asked for again",
