@@ -25,7 +25,7 @@ from securepc.manager.refusal import N_
 from securepc.manager.restored import mark
 from securepc.wire.recovery import RecoveryKey
 
-GRAVES = ("ghost",)
+GRAVES = ("ghost", "redaction")
 """What is destroyed again by the manager, at its first start (`manager.restored`)."""
 
 

@@ -105,6 +105,8 @@ class Collector:
         header = headers.of_leaf(place.leaf)
         chosen = range(header.first, header.last + 1) if sequences is None else sorted(set(sequences))
         name = f"{header.device.hex()}.{chosen[0] if chosen else header.first}"
+        if self._kept.hides(index, header):
+            raise refusals.redacting(name)
         if self._kept.redacted(index):
             return evidence.encode_batch(self._rest(place, header, chosen, name))
         key, entries = self._open(index, place.leaf, header, name)

@@ -60,6 +60,19 @@ def beyond(name: str, last: int) -> ApiError:
     )
 
 
+def redacting(entry: str) -> ApiError:
+    """Of the same batch an entry was redacted before this manager was restored; the ledger is to say so
+    anew."""
+    return ApiError(
+        503,
+        "redacting",
+        f"記録 {entry} と同じバッチの記録を、復元後に改めて墨消し中です。後でもう一度実行してください。",
+        f"Since a restore an entry of the same batch as {entry} is being redacted anew. Try again later.",
+        entry=entry,
+        retry_after=60,
+    )
+
+
 def expired(entry: str) -> ApiError:
     """The content was destroyed when its time was over."""
     return ApiError(

@@ -98,11 +98,13 @@ class Judge:
         self._manager.ingest.provisional.settle(
             (device, header.epoch, header.last) for device, header in last.items()
         )
-        return Judged(opened, faults)
+        kept = self._manager.retention.kept(log)
+        return Judged([kept.shown(item) for item in opened], faults)
 
     def reopen(self, log: bytes, stored: list[StoredLeaf]) -> list[Opened]:
         """Open what was judged before, for a follower that is behind."""
-        found = self._open(log, stored, first_time=False)
+        kept = self._manager.retention.kept(log)
+        found = [kept.shown(item) for item in self._open(log, stored, first_time=False)]
         first, last = stored[0].index, stored[-1].index
         with self._manager.database.read() as session:
             rows = session.execute(
@@ -122,7 +124,9 @@ class Judge:
         """Open such batches once their keys came. Their seals can't be checked any more: the keys of the
         journal's chain have moved on. What opens is as its header says, and in the order of the log."""
         stored = [item for i in sorted(indexes) for item in self._manager.log.leaves(log, i, i + 1)]
-        return [item for item in self._open(log, stored, first_time=True) if item.reason is None]
+        kept = self._manager.retention.kept(log)
+        found = self._open(log, stored, first_time=True)
+        return [kept.shown(item) for item in found if item.reason is None]
 
     def forgive(self, session: Session, opened: Iterable[Opened]) -> None:
         """They are no faults any more."""

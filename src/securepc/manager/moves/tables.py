@@ -49,6 +49,7 @@ MOVING: tuple[str, ...] = (
     "openings",
     "policies",
     "retention_acts",
+    "retention_buried",
     "retention_months",
     "retention_requests",
     "retention_rests",

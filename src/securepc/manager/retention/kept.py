@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from securepc.ledger.log import StoredLeaf
 from securepc.ledger.state import retention
 from securepc.ledger.state.logs import month_of
-from securepc.manager.ingest.opened import EXPIRED
+from securepc.manager.ingest.opened import EXPIRED, REDACTED, Opened
 from securepc.manager.retention.rests import Piece
 from securepc.manager.retention.standing import Standing
 from securepc.wire.signed import batch as headers
+from securepc.wire.signed.batch import BatchHeader
 
 if TYPE_CHECKING:
     from securepc.manager.retention.redaction import Redactions
@@ -19,8 +23,16 @@ if TYPE_CHECKING:
 class Kept:
     """One look at the records; make a new one for the next piece of the log."""
 
-    def __init__(self, log: bytes, found: Standing, redactions: Redactions) -> None:
+    def __init__(
+        self,
+        log: bytes,
+        found: Standing,
+        redactions: Redactions,
+        hidden: Mapping[bytes, frozenset[int]] = MappingProxyType({}),
+    ) -> None:
+        """`hidden`: numbers of entries by device that nobody is shown (`retention.buried`)."""
         self._log = log
+        self._hidden = hidden
         self._found = found
         self._spent = retention.Spent(found)
         self._counts = found.redactions()
@@ -45,6 +57,21 @@ class Kept:
             return None, EXPIRED
         entries = self._redactions.entries(self._log, item.index, item.leaf, self._counts[item.index])
         return (entries, None) if entries is not None else (None, "redacted")
+
+    def hides(self, index: int, header: BatchHeader) -> set[int]:
+        """Which of a batch's entries nobody is shown, although the ledger does not say so yet."""
+        hidden = self._hidden.get(header.device, frozenset())
+        mine = {one for one in hidden if header.first <= one <= header.last}
+        return mine and mine - set(self._found.redacted(index))
+
+    def shown(self, item: Opened) -> Opened:
+        """What was opened, as it may be handed on."""
+        gone = self.hides(item.index, item.header)
+        if not gone or item.entries is None:
+            return item
+        first = item.header.first
+        entries = [REDACTED if first + i in gone else entry for i, entry in enumerate(item.entries)]
+        return replace(item, entries=entries)
 
     def pieces(self, index: int, leaf: bytes) -> list[Piece]:
         """What is left of a batch of which entries were redacted.

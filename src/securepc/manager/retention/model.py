@@ -76,3 +76,16 @@ class RetentionRest(Base):
     count: Mapped[int] = mapped_column(primary_key=True)
     body: Mapped[bytes]
     key: Mapped[bytes | None]
+
+
+class RetentionBuried(Base):
+    """An entry that was redacted before the manager was restored from an older backup: it is shown to nobody,
+    and redacted anew once the ledger can say so."""
+
+    __tablename__ = "retention_buried"
+
+    log: Mapped[bytes] = mapped_column(Handle, primary_key=True)
+    device: Mapped[bytes] = mapped_column(Handle, primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    ground: Mapped[str]
+    approver: Mapped[str]

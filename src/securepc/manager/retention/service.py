@@ -19,6 +19,7 @@ from securepc.manager.audit import service as audit
 from securepc.manager.refusal import N_, NotFound, Refusal
 from securepc.manager.retention import letters
 from securepc.manager.retention.acts import Acts
+from securepc.manager.retention.buried import Buried
 from securepc.manager.retention.carrying import Carrier
 from securepc.manager.retention.kept import Kept
 from securepc.manager.retention.model import RetentionAct, RetentionMonth
@@ -62,6 +63,7 @@ class Retention:
         self.redactions = Redactions(manager)
         self.acts = Acts(manager)
         self.requests = Requests(manager, self.acts, self.redactions)
+        self.buried = Buried(manager, self.acts, self.redactions)
         self._carrier = Carrier(manager, self.redactions)
         self._rounds = threading.Lock()
         self._wake = threading.Event()
@@ -76,7 +78,7 @@ class Retention:
 
     def kept(self, log: bytes) -> Kept:
         """What of an agency's log is still kept, for those who open batches."""
-        return Kept(log, self.standing(log), self.redactions)
+        return Kept(log, self.standing(log), self.redactions, self.buried.hidden(log))
 
     def replay(self) -> None:
         """Destroy again all that the ledger says is destroyed: to be called after a restore, before anything
@@ -194,6 +196,9 @@ class Retention:
         with self._rounds:
             if self._is_leaping():
                 return
+            for log in self._manager.devices.agencies():
+                if log in self._manager.log.logs():
+                    self.buried.settle(log)
             self.acts.send()
             for log in self._manager.devices.agencies():
                 if log in self._manager.log.logs():

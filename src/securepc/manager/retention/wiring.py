@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from securepc.manager.core import Manager
 from securepc.manager.retention import letters
+from securepc.manager.retention.buried import KIND
 from securepc.manager.retention.service import Retention
 
 
 def attach(manager: Manager) -> None:
     """`manager.retention`."""
     manager.retention = Retention(manager)
+    buried = manager.retention.buried
+    manager.backups.beside.on(KIND, buried.graves, buried.bury)
     manager.mail.on(letters.SOON, letters.soon)
     manager.mail.on(letters.GONE, letters.gone)
     manager.mail.on(letters.ASKED, letters.asked)
