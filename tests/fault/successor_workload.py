@@ -20,7 +20,7 @@ from securepc.manager import clock, setup
 from securepc.manager.app import assemble
 from securepc.manager.core import Manager
 from securepc.manager.devices.model import Device
-from securepc.manager.restored.service import give_word
+from securepc.manager.restored.rows import give_word
 from securepc.verify import trust as trusts
 from securepc.wire import keys
 

@@ -22,7 +22,7 @@ from securepc.manager import clock
 from securepc.manager.backup.restore import restore
 from securepc.manager.backup.target import Folder
 from securepc.manager.core import Manager
-from securepc.manager.restored.service import give_word
+from securepc.manager.restored.rows import give_word
 from securepc.wire.recovery import RecoveryKey
 
 SETTINGS = """

@@ -21,7 +21,7 @@ from securepc.manager.config import ConfigError
 from securepc.manager.database import Database
 from securepc.manager.devices.model import Agency
 from securepc.manager.home import Home
-from securepc.manager.restored.service import OLDER, give_word, waits
+from securepc.manager.restored.rows import OLDER, give_word, waits
 
 
 @click.command()

@@ -57,8 +57,8 @@ def test_neighbours_that_are_a_block_behind_do_not_lose_what_they_hear_of_early(
             agency = net.agency(sequencer)
             device = Device(agency)
             sequencer.submit(agency.tx(device.registration())).result(30)
-            for _ in range(10):
-                sequencer.submit(agency.tx(device.seal())).result(30)
+            for _ in range(7):
+                sequencer.submit(agency.tx(device.seal())).result(60)
         finally:
             sequencer.close()
 
@@ -113,7 +113,7 @@ def test_one_dies_and_the_others_go_on_two_die_and_all_wait(net: Testnet) -> Non
         net.nodes[2].kill()
         time.sleep(4)  # what was on its way may still arrive
         before = len(load.acknowledged)
-        time.sleep(8)
+        time.sleep(5)
         assert len(load.acknowledged) == before, "two of four are no two thirds"
         net.nodes[2].start()
         net.nodes[3].start()

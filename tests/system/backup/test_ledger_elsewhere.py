@@ -16,7 +16,7 @@ from securepc.manager.backup import restore
 from securepc.manager.backup.target import Folder
 from securepc.manager.core import Manager
 from securepc.manager.ingest import verdicts
-from securepc.manager.restored.service import give_word
+from securepc.manager.restored.rows import give_word
 from securepc.manager.search.model import Query
 from securepc.wire.batch import SealedBatch
 from securepc.wire.recovery import RecoveryKey
@@ -133,6 +133,43 @@ def test_a_pc_that_comes_late_is_read_late(
         assert unreadable(running.manager, lost) == 0
 
 
+def test_an_older_disk_that_is_started_waits_for_a_word_and_then_asks_for_the_keys(
+    running: Running, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(verdicts, "EVERY", 0.2)
+    device, home, log = running.device(), running.manager.home.root, running.log
+    judged(running, device.send(device.seal_batch(lines(0)))[0])
+    running.__exit__()
+    older = tmp_path / "older"
+    shutil.copytree(home, older)
+    with Running(home) as newer:
+        device.http.base_url, device.nonce = newer.address, b""
+        batch = device.seal_batch(lines(10))
+        (index,) = device.send(batch)
+        wait_for(lambda: newer.manager.judged_on_ledger(log) > index, PATIENCE)
+    monkeypatch.setattr(ordering._Alone, "elsewhere", True)
+    for old in (older / "ledger").glob("chain.sqlite*"):
+        old.unlink()
+    copy_store(home / "ledger" / "chain.sqlite", older / "ledger" / "chain.sqlite")
+    with Running(older) as again:
+        manager = again.manager
+        device.http.base_url, device.nonce = again.address, b""
+        assert again.alerts("older-state")
+        assert manager.health.problems()[:1] == ["older-state"]
+        more = device.seal_batch(lines(20))
+        status, answer = try_send(device, more)
+        assert (status, answer["error"]["code"]) == (503, "restored")  # type: ignore[index]
+        with manager.database.write() as session:
+            assert give_word(session, log, "test")
+        wait_for(lambda: log not in manager.waiting, PATIENCE)
+        wait_for(lambda: (state := manager.restored.gathered(log)) and state.missing == 1, PATIENCE)
+        status, answer = try_send(device, more)
+        assert (status, answer["error"]["code"]) == (409, "gap")  # type: ignore[index]
+        assert try_send(device, batch, more)[0] == 200
+        wait_for(lambda: count_of(manager, log, device, "file.create") == 9, PATIENCE)
+        assert count_of(manager, log, device, "alarm.unreadable") == 0
+
+
 def unreadable(manager: Manager, lost: Lost) -> int:
     return count(manager, lost, "alarm.unreadable")
 
@@ -142,5 +179,9 @@ def found(manager: Manager, lost: Lost) -> int:
 
 
 def count(manager: Manager, lost: Lost, kind: str) -> int:
-    hits = manager.search.search(lost.log, Query(devices=(lost.device.handle.hex(),), kinds=(kind,)))
+    return count_of(manager, lost.log, lost.device, kind)
+
+
+def count_of(manager: Manager, log: bytes, device: Device, kind: str) -> int:
+    hits = manager.search.search(log, Query(devices=(device.handle.hex(),), kinds=(kind,)))
     return sum(1 for _ in hits)

@@ -34,10 +34,11 @@ from securepc.manager import clock, setup
 from securepc.manager.alerts import service as alerts
 from securepc.manager.audit import service as audit
 from securepc.manager.database import after_commit
-from securepc.manager.restored import mark, older, own, shown
+from securepc.manager.restored import behind, mark, older, own, shown
 from securepc.manager.restored.brought import Brought
 from securepc.manager.restored.model import RestoredLog
 from securepc.manager.restored.older import OLDER_ALERT
+from securepc.manager.restored.rows import ALONE, LATE, OLDER, new_row, open_row, waits
 from securepc.wire.signed import batch as headers
 from securepc.wire.signed import block, documents, leaf
 from securepc.wire.signed.documents import b64encode
@@ -48,10 +49,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("securepc.manager")
 WITNESSES_EVERY = 10 * clock.SECOND
-ALONE, LATE = "time", "late"
-"""Whose word it was, where it was nobody's."""
-OLDER = "older"
-"""Not a word but the want of one: an older state was started, and it is for people to say what is lost."""
 
 
 class Gathered(NamedTuple):
@@ -78,20 +75,27 @@ class Restored:
         self._asked = 0
         self._brought: dict[bytes, Brought] = {}
         self._held: set[bytes] = set()
+        self._older: set[bytes] = set()
         if self._mark is not None:
             self._note(self._mark)
+        if manager.ordering.elsewhere:
+            behind.note(manager)
         with manager.database.read() as session:
             for row in session.scalars(select(RestoredLog).where(RestoredLog.opened_at.is_(None))):
                 if manager.ordering.elsewhere:
-                    self._brought[row.log] = Brought(manager, row.log, row.kept)
                     self._held.add(row.log)
+                if manager.ordering.elsewhere and row.word != OLDER:
+                    self._brought[row.log] = Brought(manager, row.log, row.kept)
                 else:
                     manager.waiting.add(row.log)
+                    self._older |= {row.log} if manager.ordering.elsewhere else set()
 
     def start(self) -> None:
         """Step 1, and what was decided before the manager was last stopped. Before anything else starts."""
         if self._mark is not None and (self._manager.waiting or self._brought):
             self._prepare(self._mark)
+        for log in self._brought:
+            self._part_once(log)
         self._go_on(decided=True)
 
     def holds(self, log: bytes) -> bool:
@@ -114,6 +118,8 @@ class Restored:
 
     def look(self) -> None:
         """Ask witnesses; open what is ready. Called by the ticker."""
+        for log in list(self._older):
+            self._go_on_behind(log)
         for log in list(self._brought):
             self._see_to(log)
         if self._manager.waiting:
@@ -145,7 +151,7 @@ class Restored:
         at = clock.now()
         with self._manager.database.write() as session:
             shown.keep(session, log, who, seen, at)
-            if _open_row(session, log) is None and not shown.covered(self._manager.log, log, seen):
+            if open_row(session, log) is None and not shown.covered(self._manager.log, log, seen):
                 if seen.origin != self._manager.log.origins(log)[-1]:
                     self._stop(session, log, at, LATE)
                 else:
@@ -155,7 +161,7 @@ class Restored:
     def gathered(self, log: bytes) -> Gathered | None:
         """How far a log has come; None where it does not wait."""
         with self._manager.database.read() as session:
-            row = _open_row(session, log)
+            row = open_row(session, log)
             if row is None:
                 return None
             found = shown.since(session, log, row.at)
@@ -192,7 +198,7 @@ class Restored:
         brought.look()
         state, missing = self.gathered(log), brought.missing()
         with self._manager.database.write() as session:
-            row = _open_row(session, log)
+            row = open_row(session, log)
             over = state is not None and state.until is not None and clock.now() >= state.until
             if row is not None and not missing:
                 row.opened_at, row.word = clock.now(), row.word or ALONE
@@ -209,6 +215,30 @@ class Restored:
                 len(missing),
             )
 
+    def _go_on_behind(self, log: bytes) -> None:
+        """An older state was started: go on as after a restore, by somebody's word that none is newer."""
+        at, manager = clock.now(), self._manager
+        with manager.database.write() as session:
+            row = open_row(session, log)
+            if row is None or row.word == OLDER:
+                return
+            row.opened_at, kept = at, row.kept
+            session.add(new_row(log, at, kept))
+            alerts.close(session, log, OLDER_ALERT)
+        manager.retention.replay()
+        self._part_once(log)
+        self._brought[log] = Brought(manager, log, kept)
+        self._older.discard(log)
+        manager.waiting.discard(log)
+        setup.complete_agency(manager, log)
+        manager.devices.resume()
+
+    def _part_once(self, log: bytes) -> None:
+        with self._manager.database.read() as session:
+            row = open_row(session, log)
+        if row is not None and not row.prepared:
+            self._part(log, row.at)
+
     # -- step 1
 
     def _note(self, found: mark.Mark) -> None:
@@ -219,7 +249,7 @@ class Restored:
                     # What waited when the backup was made was decided for another disk.
                     stale = RestoredLog.opened_at.is_(None)
                     session.execute(delete(RestoredLog).where(RestoredLog.log == log, stale))
-                    session.add(_row(log, found.at, kept))
+                    session.add(new_row(log, found.at, kept))
 
     def _prepare(self, found: mark.Mark) -> None:
         manager = self._manager
@@ -258,7 +288,7 @@ class Restored:
 
     def _stop(self, session: Session, log: bytes, at: int, word: str) -> None:
         """Have the log take nothing more before it went on as another tree."""
-        row = _row(log, at, self._manager.log.size(log))
+        row = new_row(log, at, self._manager.log.size(log))
         row.word, row.prepared = word, word == LATE
         session.add(row)
         after_commit(session, lambda: self._manager.waiting.add(log))
@@ -339,32 +369,6 @@ class Restored:
         setup.complete_agency(manager, log)
         manager.devices.resume()
         logger.warning("log %s goes on as %s", log.hex(), manager.log.origins(log)[-1])
-
-
-def waits(session: Session, log: bytes) -> str | None:
-    """Whether a log waits: None where it does not, `OLDER` where an older state was started, else empty or
-    whose word it has."""
-    row = _open_row(session, log)
-    return None if row is None else row.word
-
-
-def give_word(session: Session, log: bytes, actor: str) -> bool:
-    """Somebody who may says: wait no longer. False where the log does not wait."""
-    row = _open_row(session, log)
-    if row is None:
-        return False
-    if row.word in ("", OLDER):
-        row.word = actor
-    return True
-
-
-def _open_row(session: Session, log: bytes) -> RestoredLog | None:
-    query = select(RestoredLog).where(RestoredLog.log == log, RestoredLog.opened_at.is_(None))
-    return session.scalar(query.order_by(RestoredLog.at.desc()).limit(1))
-
-
-def _row(log: bytes, at: int, kept: int) -> RestoredLog:
-    return RestoredLog(log=log, at=at, kept=kept, prepared=False, word="", leaf=None, opened_at=None)
 
 
 def _secret(log: bytes) -> str:
