@@ -21,7 +21,7 @@ from securepc.ledger.store import schema
 from securepc.wire import keys as signatures
 from securepc.wire import recovery
 from securepc.wire.keys import SigningKey, seal_to
-from securepc.wire.signed import block, documents
+from securepc.wire.signed import block, documents, handovers
 from securepc.wire.signed import leaf as leaves
 
 
@@ -42,6 +42,9 @@ class Nothing:
 class Signers:
     def block_key(self) -> SigningKey:
         return SigningKey(seed(0x40))
+
+    def next_block_key(self) -> None:
+        return None
 
     def log_key(self, log: bytes) -> SigningKey:
         return SigningKey(seed(0x60))
@@ -131,12 +134,26 @@ def test_one_bit_of_the_example_is_refused() -> None:
             State(Nothing()).apply(block.Transaction(first.log, [block.Item(changed, b"")]), time)
 
 
+def test_a_block_that_hands_over() -> None:
+    page = examples("block")
+    (given,) = handovers.parse(page["handovers.json"].encode())
+    assert given.hex() == page["leaf that hands over"]
+    header = block.parse(leaves.split(bytes.fromhex(page["leaf"])).body)
+    successor = SigningKey(seed(0x80)).public
+    wanted = leaves.frame(
+        block.KIND, block.pack(header._replace(successor=successor)), SigningKey(seed(0x40)).sign
+    )
+    assert given == wanted
+    found = handovers.follow(header.chain, SigningKey(seed(0x40)).public, [given], signatures.verify)
+    assert (found.at(1), found.at(2)) == (SigningKey(seed(0x40)).public, successor)
+
+
 def test_block_tables() -> None:
     table = [row for row in rows("block") if len(row) == 4 and row[0] != "field"]
     assert [row[0] for row in table] == list(block.BlockHeader._fields)
     sizes = [int(row[2]) for row in table]
     assert [int(row[1]) for row in table] == [0, *accumulate(sizes)][:-1]
-    assert sum(sizes) == block.BLOCK_SIZE
+    assert (sum(sizes[:-1]), sizes[-1]) == (block.BLOCK_SIZE, block.KEY_SIZE)
     three = {row[0].strip("`"): row[1:] for row in rows("block") if len(row) == 3}
     for kind in records._TYPES:
         _, fields = three.pop(kind)

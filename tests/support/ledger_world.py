@@ -26,10 +26,18 @@ class MemoryKeys:
 
     def __init__(self) -> None:
         self._block = SigningKey.generate()
+        self.coming: SigningKey | None = None
         self._logs: dict[bytes, LogKeys] = {}
 
     def block_key(self) -> SigningKey:
         return self._block
+
+    def next_block_key(self) -> SigningKey | None:
+        return self.coming
+
+    def promote(self) -> None:
+        assert self.coming is not None
+        self._block, self.coming = self.coming, None
 
     def log_key(self, log: bytes) -> SigningKey:
         return self._logs[log].checkpoint

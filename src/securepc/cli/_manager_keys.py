@@ -179,7 +179,7 @@ def rotate_key(home: Path, name: str, agency: str | None) -> None:
     """Change one of the manager's keys; PCs follow. 鍵を交換します。PCは自動で新しい鍵に従います。
 
     The manager must not be running. identity: who the manager is to PCs. checkpoint: signs the log. commands:
-    signs policies and orders.
+    signs policies and orders. block: signs the ledger's blocks.
     """
     with explained():
         manager = assemble(home)
@@ -190,6 +190,8 @@ def rotate_key(home: Path, name: str, agency: str | None) -> None:
             for log in logs[:1] if name in SHARED else logs:
                 manager.keyring.rotate(name, log, actor="cli")
             manager.audit.start()  # closing seals the entry, and so signs with the new key
+            manager.audit.close()
+            manager.keyring.look()
         except Refusal:
             raise UserError(
                 "バリデーターが台帳を決めている場合、この鍵は交換できません。",

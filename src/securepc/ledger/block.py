@@ -32,7 +32,10 @@ class Signers(Protocol):
     """Who signs what a chain publishes: `ledger.keys.KeyStore` does."""
 
     def block_key(self) -> Signer:
-        """The key of the genesis; signs blocks."""
+        """The key that signs blocks."""
+
+    def next_block_key(self) -> Signer | None:
+        """The one that is to sign blocks from the next one on, or after it; None where there is none."""
 
     def log_key(self, log: bytes) -> Signer:
         """The key of a log's checkpoints; KeyError where there is none."""
@@ -70,18 +73,23 @@ def build(
     transactions: list[Transaction],
     state: State,
     signers: Signers,
+    successor: bytes = b"",
+    signer: Signer | None = None,
 ) -> Block:
     """Sign a block and the checkpoints of the logs it touches.
 
     Args:
         previous: hash of the block before, or of the genesis.
         transactions: at least one, in the order in which `state` applied them.
+        successor: the key that signs the blocks after this one, where it is another.
+        signer: of this block, if it is not `signers.block_key()`.
 
     Raises:
         KeyError: a log has no key for its checkpoints.
     """
-    header = BlockHeader(chain, height, time, previous, transactions_root(transactions), state.root())
-    leaf = leaves.frame(blocks.KIND, blocks.pack(header), signers.block_key().sign)
+    root = transactions_root(transactions)
+    header = BlockHeader(chain, height, time, previous, root, state.root(), successor)
+    leaf = leaves.frame(blocks.KIND, blocks.pack(header), (signer or signers.block_key()).sign)
     checkpoints = []
     for log in state.touched():
         key, root = signers.log_key(log.log), log.frontier.root()

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from securepc.ledger import block
-from securepc.ledger.block import Signers
+from securepc.ledger.block import Signer, Signers
 from securepc.ledger.state import Refused, State, moves
-from securepc.ledger.store import Store
+from securepc.ledger.store import Store, StoreError
 from securepc.ledger.store.arrivals import Arrival, bring
 from securepc.wire.signed import block as blocks
 from securepc.wire.signed.block import Transaction
@@ -64,8 +64,8 @@ def append(store: Store, signers: Signers, data: Sequence[bytes], now: int) -> l
         else:
             resent.append(number)
     if accepted:
-        staged = block.build(store.genesis.chain, store.head, height, time, accepted, state, signers)
-        store.write(staged)
+        args = (store.genesis.chain, store.head, height, time, accepted, state, signers)
+        store.write(block.build(*args, *_hands(store, signers)))
     for number in resent:
         outcomes[number] = _placed(store, outcomes[number])
     return [outcomes[number] for number in range(len(data))]
@@ -84,9 +84,29 @@ def adopt(store: Store, signers: Signers, data: bytes, arrivals: Iterable[Arriva
     known, state = store.state.log(transaction.log), store.state.scratch()
     (appended,) = state.apply(transaction, time)
     adopted = moves.proven(moves.read(appended.body), transaction.log)
-    staged = block.build(store.genesis.chain, store.head, height, time, [transaction], state, signers)
+    args = (store.genesis.chain, store.head, height, time, [transaction], state, signers)
+    staged = block.build(*args, *_hands(store, signers))
     store.write(staged, lambda db, numbers: bring(db, numbers, known, adopted, arrivals))
     return Committed(height, transaction.log, appended.place, 1, (appended.place,))
+
+
+def _hands(store: Store, signers: Signers) -> tuple[bytes, Signer]:
+    """Which key signs the blocks after the next one (empty: the same), and which signs the next one.
+
+    A key that is to follow is named by the first block there is; from then on it signs, whether or not those
+    who hold the keys have noticed.
+
+    Raises:
+        StoreError: the key that the chain asks for is not here.
+    """
+    own, coming = signers.block_key(), signers.next_block_key()
+    if store.genesis.voted:  # nobody signs
+        return b"", own
+    if own.public == store.block_keys.last:
+        return (coming.public if coming is not None else b""), own
+    if coming is not None and coming.public == store.block_keys.last:
+        return b"", coming
+    raise StoreError("the chain's blocks are signed by a key that is not in this key store")
 
 
 def _apply(

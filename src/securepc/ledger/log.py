@@ -21,11 +21,12 @@ from securepc.ledger.note import VerifierKey
 from securepc.ledger.snapshot import Snapshot, take
 from securepc.ledger.state import DeviceRecord, records
 from securepc.ledger.state.records import TreeRecord
-from securepc.ledger.store import StoreError, arrivals, is_batch, queries, retired, schema, tiles
+from securepc.ledger.store import StoreError, arrivals, handovers, is_batch, queries, retired, schema, tiles
 from securepc.ledger.store.arrivals import Arrival
 from securepc.ledger.store.queries import LogRow, Run
 from securepc.ledger.votes.store import VoteStore, path_beside
 from securepc.wire.signed import batch as headers
+from securepc.wire.signed.handovers import BlockKeys
 from securepc.wire.signed.votes import Voted
 
 _CHUNK = 500
@@ -78,6 +79,16 @@ class LogReader:
     def heights(self, above: int, limit: int) -> list[int]:
         """The next heights above one at which there are blocks."""
         return queries.heights(self._db, above, limit)
+
+    def block_keys(self) -> BlockKeys:
+        """The keys that sign, and signed, the chain's blocks."""
+        with self._moment() as db:
+            return handovers.keys_of(db, self.genesis().key)
+
+    def handovers(self) -> tuple[bytes, ...]:
+        """The blocks that changed it, oldest first."""
+        with self._moment() as db:
+            return handovers.below(db, 2**63)
 
     def logs(self) -> list[bytes]:
         """The handles of all logs, sorted."""

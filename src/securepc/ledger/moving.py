@@ -45,6 +45,7 @@ def prove(reader: LogReader, log: bytes) -> Proof:
         [data for _, _, data in snapshot.registry],
         [],
         snapshot.size,
+        snapshot.handovers,
     )
 
 

@@ -10,7 +10,7 @@ from securepc.ledger import merkle
 from securepc.ledger.state import records
 from securepc.ledger.state.logs import record_of
 from securepc.ledger.state.records import DeviceRecord, Record
-from securepc.ledger.store import queries
+from securepc.ledger.store import handovers, queries
 from securepc.ledger.store.queries import LogRow
 from securepc.wire.signed.votes import Voted
 
@@ -44,6 +44,7 @@ class Snapshot(NamedTuple):
     log_record: bytes  # canonical JSON
     state_path: Path  # from the log record to the block's state root
     registry: list[tuple[str, str, bytes]]  # (type, id, canonical JSON), in the order of the tree
+    handovers: tuple[bytes, ...] = ()  # blocks before this one that changed the key of blocks
     votes: tuple[Voted, ...] = ()  # for the block's state, where validators vote: see `LogReader.votes`
 
     def device(self, device: bytes) -> Proven | None:
@@ -86,6 +87,7 @@ def take(db: sqlite3.Connection, row: LogRow, checkpoint: bytes) -> Snapshot:
         log_record=leaves[index],
         state_path=_path(index, leaves),
         registry=queries.records(db, row.no),
+        handovers=handovers.below(db, height),
     )
 
 

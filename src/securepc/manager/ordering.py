@@ -145,7 +145,7 @@ class _Voted:
             except (OSError, ValueError) as error:
                 raise ConfigError(f"ledger.authority: {error}") from None
         own = keys.block_key()
-        return own if own.public == self._reader().genesis().key else None
+        return own if own.public == self._reader().block_keys().last else None
 
     def close(self) -> None:
         self._lock.release()

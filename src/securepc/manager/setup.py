@@ -27,7 +27,7 @@ from securepc.manager.ingest.model import MacChain
 from securepc.wire import chain, policy
 from securepc.wire.keys import SigningKey
 from securepc.wire.signed import batch as headers
-from securepc.wire.signed import documents, leaf
+from securepc.wire.signed import documents, handovers, leaf
 from securepc.wire.signed.documents import b64encode
 
 _CONFIG = """\
@@ -123,6 +123,9 @@ def publish_trust(manager: Manager) -> None:
     that stamp times."""
     trust = manager.home.trust
     write_private(trust / "genesis.json", manager.log.genesis().encode(), 0o644)
+    handed = manager.log.handovers()
+    if handed:
+        write_private(trust / "handovers.json", handovers.encode(handed), 0o644)
     lines = []
     here = set(manager.log.logs())  # without an agency whose import was interrupted
     for log in filter(here.__contains__, manager.devices.agencies(also_away=True)):

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from securepc.ledger import merkle
-from securepc.verify.trust import Trust
+from securepc.verify.trust import HANDOVERS, Trust
 from securepc.verify.verdict import Block, NotValid, Votes
 from securepc.wire.signed import block as blocks
+from securepc.wire.signed import handovers, votes
 from securepc.wire.signed import leaf as leaves
-from securepc.wire.signed import votes
 from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.genesis import Genesis
+from securepc.wire.signed.handovers import BlockKeys
 from securepc.wire.signed.leaf import CheckSignature
 from securepc.wire.signed.votes import Voted, WrongVotes
 
 
-def signed(leaf: bytes, trust: Trust, verify: CheckSignature) -> tuple[Block, bytes]:
+def signed(leaf: bytes, handed: Sequence[bytes], trust: Trust, verify: CheckSignature) -> tuple[Block, bytes]:
     """A block with a signature, and its state root.
+
+    Args:
+        handed: the blocks before it that changed the key of blocks.
 
     Raises:
         NotValid: no block, of another chain, or not signed by the trusted key.
@@ -36,7 +40,7 @@ def signed(leaf: bytes, trust: Trust, verify: CheckSignature) -> tuple[Block, by
             raise NotValid("other-chain", where, found=header.chain.hex(), expected=genesis.chain.hex())
         if not genesis.is_signed(header.height):
             raise NotValid("not-voted", where, height=header.height, signed=genesis.signed)
-        if not verify(genesis.key, parts.message, parts.signature):
+        if not verify(_key(genesis, header.height, handed, trust, verify), parts.message, parts.signature):
             raise NotValid("block-signature", where, height=header.height)
         if header.height == 1 and header.previous != genesis.beginning:
             raise NotValid(
@@ -77,6 +81,32 @@ def voted(chain: Sequence[Voted], trust: Trust, verify: CheckSignature) -> tuple
         raise NotValid(wrong.code, where, **wrong.details) from None
     vouched = Votes(count, len(chain[-1].validators))
     return Block(genesis.chain, last.height, last.time.micros), last.app_hash, vouched
+
+
+def _key(
+    genesis: Genesis, height: int, handed: Sequence[bytes], trust: Trust, verify: CheckSignature
+) -> bytes:
+    """The key that signs the block at a height, followed from that of the genesis.
+
+    Raises:
+        NotValid: the changes of it don't lead there, or are not those that are known.
+    """
+    where = "evidence.json: handovers"
+    keys = _followed(genesis, handed, where, verify)
+    if keys.changes and keys.changes[-1][0] >= height:
+        raise NotValid("handover", where, detail="a change after the block")
+    told = _followed(genesis, trust.handovers, HANDOVERS, verify)
+    known = [change for change in told.changes if change[0] < height]
+    if list(keys.changes[: len(known)]) != known:
+        raise NotValid("handover-retired", where, height=height, changed=known[-1][0])
+    return keys.last
+
+
+def _followed(genesis: Genesis, handed: Sequence[bytes], where: str, verify: CheckSignature) -> BlockKeys:
+    try:
+        return handovers.follow(genesis.chain, genesis.key, handed, verify)
+    except Malformed as error:
+        raise NotValid("handover", where, detail=str(error)) from None
 
 
 def _head(genesis: Genesis) -> bytes:

@@ -232,7 +232,7 @@ class _Check:
         if content.votes:
             block, state, votes = blocks.voted(content.votes, self._trust, self._verify)
         else:
-            block, state = blocks.signed(content.block, self._trust, self._verify)
+            block, state = blocks.signed(content.block, content.handovers, self._trust, self._verify)
             votes = None
         if self._trust.genesis is None:
             self._not_checked.append(("votes" if content.votes else "block", {}))

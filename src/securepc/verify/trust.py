@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from securepc.ledger import note
 from securepc.ledger.note import NoteError, VerifierKey
-from securepc.wire.signed import canonical, documents, genesis, votes
+from securepc.wire.signed import canonical, documents, genesis, handovers, votes
 from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.genesis import Genesis
 from securepc.wire.signed.votes import Validator
@@ -28,6 +28,7 @@ from securepc.wire.signed.votes import Validator
 MAX_POLICY = 1_000_000
 MAX_LINES = 4_096
 POLICY, GENESIS, VALIDATORS, AUTHORITIES = "policy", "genesis.json", "validators.json", "tsa.pem"
+HANDOVERS = "handovers.json"
 PINNED = "securepc/validators/v1"
 _PINNED = documents.record(
     {
@@ -100,6 +101,8 @@ class Trust(NamedTuple):
     validators: Pinned | None = None
     authorities: bytes = b""
     """PEM, as it came; whoever checks time stamps reads it."""
+    handovers: tuple[bytes, ...] = ()
+    """Blocks that changed the key of blocks, known by other means than the evidence."""
 
 
 def load(path: Path) -> Trust:
@@ -120,8 +123,12 @@ def load(path: Path) -> Trust:
     if pinned is not None and (given is None or not given.voted or pinned.chain != given.chain):
         raise TrustError(f"{VALIDATORS} is not of the chain of {GENESIS}")
     authorities = _read(path / AUTHORITIES, MAX_POLICY) if AUTHORITIES in names else b""
-    unused = tuple(name for name in names if name not in (POLICY, GENESIS, VALIDATORS, AUTHORITIES))
-    return Trust(policy, given, unused, pinned, authorities)
+    handed = parse_handovers(_read(path / HANDOVERS, handovers.MAX_FILE)) if HANDOVERS in names else ()
+    if handed and given is None:
+        raise TrustError(f"{HANDOVERS} without {GENESIS}")
+    read = (POLICY, GENESIS, VALIDATORS, AUTHORITIES, HANDOVERS)
+    unused = tuple(name for name in names if name not in read)
+    return Trust(policy, given, unused, pinned, authorities, handed)
 
 
 def parse_policy(data: bytes) -> Policy:
@@ -151,6 +158,18 @@ def parse_genesis(data: bytes) -> Genesis:
         return genesis.parse(data)
     except Malformed as error:
         raise TrustError(f"{GENESIS}: {error}") from None
+
+
+def parse_handovers(data: bytes) -> tuple[bytes, ...]:
+    """Read handovers.json (docs/formats/block.md).
+
+    Raises:
+        TrustError: any other bytes than the ledger wrote.
+    """
+    try:
+        return handovers.parse(data)
+    except Malformed as error:
+        raise TrustError(f"{HANDOVERS}: {error}") from None
 
 
 def parse_pinned(data: bytes) -> Pinned:

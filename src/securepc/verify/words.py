@@ -45,6 +45,14 @@ SENTENCES: dict[str, Sentence] = {
         "ブロックは別のチェーン {found} のものです。信頼するチェーンは {expected} です。",
         "The block is of another chain, {found}; the trusted one is {expected}.",
     ),
+    "handover": (
+        "ブロック鍵の交替がつながりません({detail})。",
+        "The changes of the key of blocks do not lead to this block ({detail}).",
+    ),
+    "handover-retired": (
+        "ブロック {height} の署名までに、信頼するブロック鍵の交替(ブロック {changed})が含まれていません。",
+        "Block {height} is signed as if the key of blocks had not changed at block {changed}, as it did.",
+    ),
     "block-signature": (
         "ブロック {height} の署名が、信頼するブロック鍵のものではありません。",
         "Block {height} is not signed by the trusted block key.",

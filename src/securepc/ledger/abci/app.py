@@ -310,7 +310,7 @@ class Application:
     def _check_change(self, data: bytes) -> pb.TxResult:
         """It may wait as long as it fits the validators of the last block."""
         try:
-            change = changes.read(data, self.store.genesis.chain, self.store.genesis.key)
+            change = changes.read(data, self.store.genesis.chain, self.store.block_keys.last)
         except Malformed as error:
             return pb.TxResult(code=UNKNOWN, log=_said(Refused("malformed", str(error))))
         if change.until < self._now() or (self._validators and change.changes != self._validators):
@@ -319,7 +319,8 @@ class Application:
         return pb.TxResult()
 
     def _judge(self, moment: int, validators: bytes) -> Judge:
-        return Judge(self.store.state, self.store.genesis, max(moment, self.store.time + 1), validators)
+        store, time = self.store, max(moment, self.store.time + 1)
+        return Judge(store.state, store.genesis, time, validators, store.block_keys.last)
 
 
 def genesis_in(app_state: bytes) -> Genesis:

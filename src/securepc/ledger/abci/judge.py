@@ -33,10 +33,14 @@ class Judged(NamedTuple):
 class Judge:
     """Takes transactions one after the other on a scratch copy of the state."""
 
-    def __init__(self, state: State, genesis: Genesis, time: int, validators: bytes = b"") -> None:
-        """`time`: the block's, microseconds since 1970 UTC; `validators`: the hash of the next set."""
+    def __init__(
+        self, state: State, genesis: Genesis, time: int, validators: bytes = b"", authority: bytes = b""
+    ) -> None:
+        """`time`: the block's, microseconds since 1970 UTC; `validators`: the hash of the next set;
+        `authority`: the chain's key, where it is no longer that of the genesis."""
         self.state = state.scratch()
         self._genesis = genesis
+        self._authority = authority or genesis.key
         self._validators = validators
         self._time = time
         self._last = b""
@@ -63,7 +67,7 @@ class Judge:
 
     def _change(self, encoded: bytes) -> Change:
         try:
-            change = changes.read(encoded, self._genesis.chain, self._genesis.key)
+            change = changes.read(encoded, self._genesis.chain, self._authority)
         except Malformed as error:
             raise Refused("malformed", str(error)) from None
         if change.changes != self._validators or change.until < self._time:
@@ -90,7 +94,7 @@ class Judge:
             raise Refused("unknown-kind", "validators adopt no logs yet")
         if leaves.split(first.leaf).kind != "log":
             return transaction, None
-        key = charter.read(first.body, first.leaf, self._genesis.key)
+        key = charter.read(first.body, first.leaf, self._authority)
         return Transaction(transaction.log, [Item(first.leaf, b""), *transaction.items[1:]]), key
 
 

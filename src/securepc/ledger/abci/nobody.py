@@ -36,6 +36,9 @@ class Nobody:
         """Blocks carry no signature: the next header of CometBFT has the state root, and votes sign that."""
         return _NoKey(bytes(32))
 
+    def next_block_key(self) -> None:
+        """There is no key that could change."""
+
     def log_key(self, log: bytes) -> _NoKey:
         """The public key of a new log; of others the store knows it already."""
         return _NoKey(self._opened.get(log, bytes(32)))

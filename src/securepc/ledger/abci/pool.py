@@ -153,7 +153,8 @@ class Pool:
         return None
 
     def _fresh(self) -> Judge:
-        return Judge(self._store.state, self._store.genesis, self._time())
+        store = self._store
+        return Judge(store.state, store.genesis, self._time(), authority=store.block_keys.last)
 
     def _time(self) -> int:
         """About what the next block's time will be."""

@@ -70,4 +70,5 @@ def _signed(arrival: Arrival, proof: moves.Proof) -> bool:
     header = blocks.parse(leaves.split(arrival.block).body)
     if header.chain != proof.genesis.chain:
         return True
-    return leaves.signed_by(arrival.block, blocks.KIND, proof.genesis.key, keys.verify)
+    key = moves.block_keys(proof).at(header.height)
+    return leaves.signed_by(arrival.block, blocks.KIND, key, keys.verify)

@@ -11,7 +11,7 @@ from securepc.ledger.genesis import Genesis
 from securepc.ledger.keys import KeyStore
 from securepc.ledger.state import LogState, RedactionRecord, State, retention
 from securepc.ledger.state.moves import is_adoption
-from securepc.ledger.store import is_batch, queries, retired
+from securepc.ledger.store import handovers, is_batch, queries, retired
 from securepc.ledger.store.queries import LogRow
 from securepc.ledger.store.tiles import WIDTH
 from securepc.wire import keys as signatures
@@ -98,7 +98,12 @@ class Contents:
         """After the last block."""
         report = self._report
         values = dict(self._db.execute("SELECT name, value FROM meta"))
-        report.expect(sorted(values.keys() - {retired.NAME}), ["genesis", "head"], "table meta", "values")
+        report.expect(
+            sorted(values.keys() - {retired.NAME, handovers.NAME}),
+            ["genesis", "head"],
+            "table meta",
+            "values",
+        )
         report.expect(values.get("head"), head, "table meta", "head")
         for log in state.logs():
             self._final(log)
@@ -116,7 +121,7 @@ class Contents:
             "devices": len(self._devices),
             "batches": self._batches,
             "records": sum(len(log.registry) for log in state.logs()),
-            "meta": 2 + (retired.NAME in values),
+            "meta": 2 + (retired.NAME in values) + (handovers.NAME in values),
         }
         for table, count in counts.items():
             found = self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - our names

@@ -18,13 +18,14 @@ from securepc.ledger.genesis import Genesis
 from securepc.ledger.keys import KeyStore
 from securepc.ledger.state import Refused, State
 from securepc.ledger.state.moves import is_adoption
-from securepc.ledger.store import queries, schema
+from securepc.ledger.store import handovers, queries, schema
 from securepc.ledger.store.arrivals import History
 from securepc.wire import keys as signatures
 from securepc.wire.signed import block as blocks
 from securepc.wire.signed import leaf as leaves
 from securepc.wire.signed.block import BlockHeader, Item, Transaction
 from securepc.wire.signed.canonical import Malformed
+from securepc.wire.signed.handovers import BlockKeys
 
 
 def _unsigned(public: bytes, message: bytes, signature: bytes) -> bool:
@@ -72,6 +73,7 @@ class Replay:
         head, time = genesis.beginning, genesis.created
         total = queries.height(self._db)
         self._contents.genesis = genesis
+        self._block_keys = BlockKeys(genesis.key)
         voted = Votes(self._path, genesis, self._report) if genesis.voted else None
         try:
             self._replay(genesis, head, time, total, voted)
@@ -96,11 +98,23 @@ class Replay:
             head, time = blocks.message_hash(row), header.time
             if genesis.continues is not None and height == genesis.signed:
                 self._report.expect(head, genesis.continues.head, f"block {height}", "head")
+            self._block_keys = self._block_keys.after(header)
             self._report.blocks += 1
             if voted is not None and not genesis.is_signed(height):
                 voted.block(header)
             self._progress(height, total)
+        self._handed_over()
         self._contents.finish(self._state, head, self._place)
+
+    def _handed_over(self) -> None:
+        """The store remembers which blocks named another key."""
+        try:
+            known: list[int] | None = handovers.heights(self._db)
+        except Malformed:
+            known = None
+        self._report.expect(
+            known, [height for height, _ in self._block_keys.changes], "table meta", "handovers"
+        )
 
     def _heights(self, genesis: Genesis, total: int) -> Iterable[int]:
         """Every height; where validators vote, the store has only the blocks with transactions in them."""
@@ -151,7 +165,10 @@ class Replay:
             raise Broken("block", "not a blob")
         try:
             check = signatures.verify if genesis.is_signed(height) else _unsigned
-            return blocks.parse(leaves.body_of(leaf, blocks.KIND, genesis.key, check))
+            header = blocks.parse(leaves.body_of(leaf, blocks.KIND, self._block_keys.last, check))
+            if header.successor and not genesis.is_signed(height):
+                raise Malformed("voted on, and hands over to a key")
+            return header
         except Malformed as error:
             raise Broken("block", str(error)) from None
 

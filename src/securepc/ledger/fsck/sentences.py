@@ -21,6 +21,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "values": ("ストア自身の値に過不足があります。", "The store's own values are not those there must be."),
     "head": ("先頭が最後のブロックを指していません。", "The head is not the last block."),
     "block-missing": ("ブロックがありません。", "The block is missing."),
+    "handovers": (
+        "ブロック鍵の交替の一覧が、ブロックと一致しません。",
+        "The list of blocks that hand over to another key is not what the blocks say.",
+    ),
     "block": ("ブロックが正しくありません({detail})。", "The block is not valid ({detail})."),
     "chain": ("別のチェーンのブロックです。", "The block is of another chain."),
     "height": ("別の高さを名乗っています。", "The block names another height."),

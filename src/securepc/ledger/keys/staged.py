@@ -40,6 +40,7 @@ class StagedKeys(ABC):
         with self._write() as db:
             sql = "INSERT OR IGNORE INTO secrets (name, generation, wrapped) VALUES (?, 1, ?)"
             db.executemany(sql, made)
+        self._load()
 
     def staged(self) -> list[str]:
         """The names that have a next key, sorted."""

@@ -137,6 +137,7 @@ class KeyStore(BatchKeys, OwnerKeys, StagedKeys, MovedKeys):
         with self._mutex:
             self.identity = self._key("identity", SigningKey)
             self._block = self._key("block", SigningKey)
+            self._next_block = self.coming("block") if "block" in self.staged() else None
             self._logs.clear()
             self._opened.clear()
 
@@ -147,6 +148,10 @@ class KeyStore(BatchKeys, OwnerKeys, StagedKeys, MovedKeys):
     def block_key(self) -> SigningKey:
         """The key that signs blocks."""
         return self._block
+
+    def next_block_key(self) -> SigningKey | None:
+        """The one that is to follow, from when it is staged until it is in use."""
+        return self._next_block
 
     def log_key(self, log: bytes) -> SigningKey:
         """The key that signs a log's checkpoints; KeyError where there is none."""

@@ -21,31 +21,32 @@ from securepc.ledger.state.refused import Refused
 from securepc.ledger.state.registry import Registry
 from securepc.wire import keys
 from securepc.wire.signed import block as blocks
-from securepc.wire.signed import canonical, documents, genesis
+from securepc.wire.signed import canonical, documents, genesis, handovers
 from securepc.wire.signed import leaf as leaves
 from securepc.wire.signed.batch import MAX_CIPHERTEXT
 from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.documents import b64decode, b64encode
 from securepc.wire.signed.genesis import Genesis
+from securepc.wire.signed.handovers import BlockKeys
 
 ADOPT = b"securepc/adopt/v1\n"
 MAX_PLAIN = 16 * 1024 * 1024
 """Of a body once unpacked: some 50,000 registry records."""
 _MOST = 100_000
 _HASHES = documents.array(documents.HASH, 64)
-_FIELDS = documents.record(
-    {
-        "block": documents.text(1_000),  # the signed block leaf, base64
-        "consistency": _HASHES,  # from what the adopting chain knows of the log
-        "frontier": _HASHES,
-        "genesis": documents.text(genesis.MAX_GENESIS),  # of the other chain, as it stands in its file
-        "index": documents.integer,  # of the log's record among those of the chain's logs
-        "logs": documents.integer,  # how many these are
-        "path": _HASHES,
-        "records": documents.array(documents.text(records.MAX_RECORD), _MOST),
-        "size": documents.integer,
-    }
-)
+_COMMON = {
+    "block": documents.text(1_000),  # the signed block leaf, base64
+    "consistency": _HASHES,  # from what the adopting chain knows of the log
+    "frontier": _HASHES,
+    "genesis": documents.text(genesis.MAX_GENESIS),  # of the other chain, as it stands in its file
+    "index": documents.integer,  # of the log's record among those of the chain's logs
+    "logs": documents.integer,  # how many these are
+    "path": _HASHES,
+    "records": documents.array(documents.text(records.MAX_RECORD), _MOST),
+    "size": documents.integer,
+}
+_FIELDS = documents.record(_COMMON)
+_FIELDS_HANDED = documents.record({**_COMMON, "handovers": handovers.FIELD})
 
 
 class Proof(NamedTuple):
@@ -60,6 +61,7 @@ class Proof(NamedTuple):
     records: list[bytes]
     consistency: list[bytes]
     size: int
+    handovers: tuple[bytes, ...] = ()  # blocks before this one that changed the key of blocks
 
     def encode(self) -> bytes:
         """The body of an `adopt`.
@@ -78,6 +80,8 @@ class Proof(NamedTuple):
             "records": [one.decode("utf-8") for one in self.records],
             "size": self.size,
         }
+        if self.handovers:
+            value["handovers"] = handovers.write(self.handovers)
         plain = canonical.encode(value)
         body = zlib.compress(plain, 9)
         if len(plain) > MAX_PLAIN or len(body) > MAX_CIPHERTEXT:
@@ -99,7 +103,7 @@ def read(body: bytes) -> Proof:
     except zlib.error as error:
         raise Malformed(f"not a proof: {error}") from None
     value = canonical.decode(plain, limit=MAX_PLAIN)
-    if not _FIELDS(value):
+    if not (_FIELDS(value) or _FIELDS_HANDED(value)):
         raise Malformed("not a proof of a log that moves")
     return Proof(
         genesis.parse(value["genesis"].encode("utf-8")),
@@ -111,6 +115,7 @@ def read(body: bytes) -> Proof:
         [one.encode("utf-8") for one in value["records"]],
         [b64decode(one) for one in value["consistency"]],
         value["size"],
+        handovers.read(value["handovers"]) if "handovers" in value else (),
     )
 
 
@@ -185,6 +190,15 @@ def _continues(known: LogState, log: LogState, proof: Proof) -> None:
         raise Refused("move", str(error)) from None
 
 
+def block_keys(proof: Proof) -> BlockKeys:
+    """The keys of the blocks of the chain that a log comes from.
+
+    Raises:
+        Malformed: the changes of them do not follow each other.
+    """
+    return handovers.follow(proof.genesis.chain, proof.genesis.key, proof.handovers, keys.verify)
+
+
 def proven(proof: Proof, log: bytes) -> LogState:
     """A log as a block of the other chain holds it.
 
@@ -192,7 +206,11 @@ def proven(proof: Proof, log: bytes) -> LogState:
         Refused, Malformed: it does not.
     """
     origin = proof.genesis
-    header = blocks.parse(leaves.body_of(proof.block, blocks.KIND, origin.key, keys.verify))
+    signed_by = block_keys(proof)
+    header = blocks.parse(leaves.split(proof.block).body)
+    leaves.body_of(proof.block, blocks.KIND, signed_by.at(header.height), keys.verify)
+    if signed_by.changes and signed_by.changes[-1][0] >= header.height:
+        raise Refused("move", "a change of the key of blocks that comes after the block")
     if header.chain != origin.chain or not origin.is_signed(header.height):
         raise Refused("move", "the block is not one of that chain, signed by its key")
     try:

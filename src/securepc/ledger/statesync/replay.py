@@ -137,6 +137,7 @@ class Replay:
             recorded.transactions,
             state,
             signers,
+            header.successor,
         )
         if built.leaf != recorded.leaf:
             raise Wrong(f"block {header.height} is not of these transactions")
@@ -154,9 +155,11 @@ class Replay:
         header = blocks.parse(parts.body)
         last, signed = self._store.height, self._genesis.is_signed(header.height)
         if signed:
-            leaves.body_of(leaf, blocks.KIND, self._genesis.key, keys.verify)
+            leaves.body_of(leaf, blocks.KIND, self._store.block_keys.last, keys.verify)
         else:
             leaves.body_of(leaf, blocks.KIND, self._genesis.key, _unsigned)
+        if header.successor and not signed:
+            raise Malformed("a voted block that hands over to a key")
         if header.time <= self._store.time or not last < header.height <= self._snapshot.height:
             raise Malformed("a height or time that cannot be next")
         if signed and header.height != last + 1:
@@ -215,6 +218,9 @@ class _Then:
 
     def block_key(self) -> Signer:
         return self._block
+
+    def next_block_key(self) -> None:
+        """What follows is in the header already."""
 
     def log_key(self, log: bytes) -> Signer:
         return self._logs[log]

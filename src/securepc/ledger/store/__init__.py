@@ -17,7 +17,7 @@ from securepc.ledger import genesis as geneses
 from securepc.ledger.block import Block
 from securepc.ledger.genesis import Genesis
 from securepc.ledger.state import LogState, Registry, State, records
-from securepc.ledger.store import expiry, queries, schema, tiles, writer
+from securepc.ledger.store import expiry, handovers, queries, schema, tiles, writer
 from securepc.ledger.store.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, Unordered
 from securepc.ledger.store.lock import Lock
 from securepc.wire.signed import block as blocks
@@ -89,6 +89,7 @@ class Store:
         self._floor = floor
         self._numbers = writer.Numbers(db)
         self.genesis = geneses.parse(queries.meta(db, "genesis"))
+        self.block_keys = handovers.keys_of(db, self.genesis.key)
         self.head = queries.meta(db, "head")
         self.height = queries.height(db)
         self.time = queries.block_time(db, self.height) if self.height else self.genesis.created
@@ -143,6 +144,7 @@ class Store:
             raise
         self._numbers.keep()
         self._next = following
+        self.block_keys = self.block_keys.after(block.header)
         self.head, self.height, self.time = head, block.header.height, block.header.time
         block.state.settle()
         self.state = block.state

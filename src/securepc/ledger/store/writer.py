@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from securepc.ledger.block import Block
 from securepc.ledger.state import LogState
-from securepc.ledger.store import queries, retired, schema
+from securepc.ledger.store import handovers, queries, retired, schema
 from securepc.ledger.store.tiles import WIDTH
 from securepc.wire.signed.batch import is_batch
 
@@ -86,6 +86,7 @@ def write(db: sqlite3.Connection, block: Block, numbers: Numbers, first: int) ->
         "INSERT INTO blocks (height, first, layout, leaf) VALUES (?, ?, ?, ?)",
         (block.header.height, first, layout, block.leaf),
     )
+    handovers.follow(db, block.header)
     items = [item for transaction in block.transactions for item in transaction.items]
     db.executemany(
         "INSERT INTO leaves (place, leaf) VALUES (?, ?)",

@@ -80,6 +80,7 @@ class Collector:
             log=self._log,
             block=b"" if self._snapshot.votes else self._snapshot.block,
             votes=self._snapshot.votes,
+            handovers=() if self._snapshot.votes else self._snapshot.handovers,
             record=_placed(self._snapshot.log_record, self._snapshot.state_path),
             registrars=tuple(map(self._proven, self._registrars())),
             devices=tuple(map(self._device, sorted(set(makers.values())))),

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from securepc.manager import clock
 from securepc.manager.refusal import N_
 from securepc.wire.enrolment import fingerprint
+from securepc.wire.signed import block
+from securepc.wire.signed.leaf import split
 
 if TYPE_CHECKING:
     from securepc.manager.core import Manager
@@ -32,6 +34,13 @@ class Line(NamedTuple):
     def is_old(self) -> bool:
         """Whether it is time to change it."""
         return bool(self.command) and clock.now() - self.since > OLD
+
+
+def block_time(manager: Manager, height: int) -> int:
+    """When a block was made, microseconds since 1970 UTC."""
+    leaf = manager.log.block(height)
+    assert leaf is not None, "it handed over"
+    return block.parse(split(leaf).body).time
 
 
 def lines(manager: Manager, log: bytes) -> list[Line]:
@@ -77,7 +86,16 @@ def lines(manager: Manager, log: bytes) -> list[Line]:
         ),
     ]
     if not voted:
-        created = manager.log.genesis().created
-        purpose = N_("Signs the blocks of the ledger. It can't be changed yet.")
-        found.append(Line(N_("Blocks"), purpose, created, print_of(keys.block_key().public), ""))
+        block_keys, since = manager.log.block_keys(), manager.log.genesis().created
+        if block_keys.changes:
+            since = block_time(manager, block_keys.changes[-1][0])
+        found.append(
+            Line(
+                N_("Blocks"),
+                N_("Signs the blocks of the ledger. All agencies of this manager share it."),
+                since,
+                print_of(block_keys.last),
+                command + "block",
+            )
+        )
     return found

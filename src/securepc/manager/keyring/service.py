@@ -33,7 +33,8 @@ from securepc.wire.signed.documents import b64encode
 if TYPE_CHECKING:
     from securepc.manager.core import Manager
 
-SHARED = ("identity",)
+BLOCK = "block"
+SHARED = ("identity", BLOCK)
 """The whole manager's."""
 OWN = ("checkpoint", "commands", "registrar")
 """Each agency has its own."""
@@ -87,8 +88,34 @@ class Keyring:
         if self._manager.waiting:
             raise Refusal(N_("A restored log waits for its successor: change keys once it is open."))
         secret = name if name in SHARED else f"{log.hex()}/{name}"
+        if name == BLOCK:
+            self._order_successor(actor)
+            return
         self._manager.keys.stage(_together(secret))
         self._go_on(secret, actor)
+
+    def _order_successor(self, actor: str) -> None:
+        """The next key of blocks: the next block hands over to it, and from then on it signs. Who asked
+        stands in an entry, which brings that block; PCs need not know of it.
+
+        Raises:
+            Refusal: validators vote on blocks here.
+        """
+        manager = self._manager
+        if manager.log.genesis().voted:
+            raise Refusal(N_("Validators vote on blocks here: no key signs them."))
+        with manager.database.write() as session:
+            for log in manager.devices.agencies():
+                data = {"name": f"key {BLOCK}", "previous": "", "state": "ordered"}
+                audit.record(session, log, "admin.setting", actor, data)
+        manager.keys.stage([BLOCK])
+
+    def look(self) -> None:
+        """Finish the change of the key of blocks once a block has handed over. Called by the ticker."""
+        coming = self._manager.keys.next_block_key()
+        if coming is not None and self._manager.log.block_keys().last == coming.public:
+            self._manager.keys.promote([BLOCK])
+            setup.publish_trust(self._manager)
 
     def announce(self, log: bytes) -> None:
         """Tell an agency's PCs of the keys in use: the log's has another name after a restore."""
@@ -100,6 +127,11 @@ class Keyring:
         staged = self._manager.keys.staged()
         for secret in staged:
             handle = bytes.fromhex(secret.rpartition("/")[0])
+            if secret == BLOCK:
+                self.look()
+                for log in self._manager.devices.agencies():
+                    self._manager.audit.hurry(log)
+                continue
             if handle in self._manager.waiting:  # that one is its successor's
                 continue
             if not any(secret in _together(other)[1:] for other in staged):

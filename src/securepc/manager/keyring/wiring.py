@@ -10,3 +10,4 @@ def attach(manager: Manager) -> None:
     """`manager.keyring`."""
     manager.keyring = Keyring(manager)
     manager.on_start(manager.keyring.resume)
+    manager.ticker.every(10, manager.keyring.look)

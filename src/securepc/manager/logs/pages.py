@@ -15,11 +15,12 @@ from securepc.manager.console import view, words
 from securepc.manager.console.words import Word
 from securepc.manager.core import Manager
 from securepc.manager.ingest.model import Fault
-from securepc.manager.refusal import N_
+from securepc.manager.refusal import N_, NotFound
 from securepc.manager.stamps.pages import stamping
 from securepc.wire import keys
 from securepc.wire.enrolment import fingerprint
 from securepc.wire.signed import block as blocks
+from securepc.wire.signed import handovers
 from securepc.wire.signed import leaf as leaves
 from securepc.wire.signed.batch import of_leaf
 from securepc.wire.signed.canonical import Malformed
@@ -78,6 +79,7 @@ def ledger(request: Request, manager: Here, caller: Anyone) -> Response:
         witnesses=_witnesses(manager, caller.log),
         quorum=manager.witnesses.quorum,
         stamping=stamping(manager, caller),
+        handed=bool(manager.log.handovers()),
         stamped=request.query_params.get("stamped", ""),
         note=now.checkpoint.decode("utf-8"),
         key=str(manager.log.key(caller.log)),
@@ -109,6 +111,15 @@ def trust(manager: Here, caller: Anyone) -> Response:
 def genesis(manager: Here, caller: Anyone) -> Response:
     """The chain's genesis: the key that signs its blocks."""
     return _download(manager.log.genesis().encode(), "genesis.json", "application/json")
+
+
+@router.get("/trust/handovers.json")
+def handed_over(manager: Here, caller: Anyone) -> Response:
+    """The blocks with which the key of blocks changed."""
+    found = manager.log.handovers()
+    if not found:
+        raise NotFound(N_("The key of blocks has not changed yet."))
+    return _download(handovers.encode(found), "handovers.json", "application/json")
 
 
 class WitnessLine(NamedTuple):

@@ -13,6 +13,7 @@ from securepc.wire.signed.canonical import Malformed
 KIND = "block"
 _BLOCK = struct.Struct(">16sQQ32s32s32s")
 BLOCK_SIZE = _BLOCK.size
+KEY_SIZE = 32
 MAX_ITEMS = 64
 MAX_TRANSACTION = MAX_CIPHERTEXT + 64 * 1024
 """Payloads of at most 512 KiB in all, and room for 64 headers."""
@@ -21,7 +22,8 @@ _MAGIC = b"securepc/tx/v1\n"
 
 
 class BlockHeader(NamedTuple):
-    """`time` is microseconds since 1970 UTC and only ever rises; the hashes are 32 bytes."""
+    """`time` is microseconds since 1970 UTC and only ever rises; the hashes are 32 bytes. Where the block
+    hands over to another key, `successor` is that Ed25519 key, and signs the blocks after it."""
 
     chain: bytes  # 16: handle of the chain
     height: int  # from 1
@@ -29,6 +31,7 @@ class BlockHeader(NamedTuple):
     previous: bytes  # SHA-256 of the previous block's message; of the genesis bytes for height 1
     transactions: bytes  # RFC 6962 root over the block's transaction ids
     state: bytes  # state root after the block
+    successor: bytes = b""  # 32; mostly none
 
 
 class Item(NamedTuple):
@@ -46,13 +49,13 @@ class Transaction(NamedTuple):
 
 
 def pack(header: BlockHeader) -> bytes:
-    """The header's 128 bytes.
+    """The header's 128 bytes, or 160 where it names a successor.
 
     Raises:
         Malformed: a field out of range.
     """
     try:
-        data = _BLOCK.pack(*header)
+        data = _BLOCK.pack(*header[:-1]) + header.successor
     except struct.error as error:
         raise Malformed(f"block header: {error}") from None
     if parse(data) != header:
@@ -66,9 +69,9 @@ def parse(data: bytes) -> BlockHeader:
     Raises:
         Malformed: wrong length or values that no block can have.
     """
-    if len(data) != BLOCK_SIZE:
-        raise Malformed(f"a block header of {len(data)} bytes; it has {BLOCK_SIZE}")
-    header = BlockHeader(*_BLOCK.unpack(data))
+    if len(data) not in (BLOCK_SIZE, BLOCK_SIZE + KEY_SIZE):
+        raise Malformed(f"a block header of {len(data)} bytes; it has {BLOCK_SIZE}, or {KEY_SIZE} more")
+    header = BlockHeader(*_BLOCK.unpack_from(data))._replace(successor=data[BLOCK_SIZE:])
     if header.height < 1 or header.height >= 2**53 or header.time > MAX_TIME:
         raise Malformed("block header: a number out of range")
     return header

@@ -11,7 +11,7 @@ from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
 from securepc.wire.signed import batch as headers
-from securepc.wire.signed import canonical, documents, proofs, stamp, votes
+from securepc.wire.signed import canonical, documents, handovers, proofs, stamp, votes
 from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.documents import b64decode, b64encode
 from securepc.wire.signed.pack import MAX_BATCH, MAX_EVIDENCE
@@ -19,8 +19,9 @@ from securepc.wire.signed.proofs import Placed, Proven
 from securepc.wire.signed.stamp import Stamp
 from securepc.wire.signed.votes import Voted
 
-FORMAT, VERSIONS = "securepc/evidence/v", 8
-"""Version 1; under validators' votes one more, with a time stamp two more, with `expiry` four more."""
+FORMAT, VERSIONS = "securepc/evidence/v", 16
+"""Version 1; under validators' votes one more, with a time stamp two more, with `expiry` four more, with
+`handovers` eight more."""
 MAX_DEVICES = 10_000
 MAX_REGISTRY = 10_000
 """Records of the registry that tell of expiry: months, and holds."""
@@ -68,6 +69,7 @@ class Evidence(NamedTuple):
     votes: tuple[Voted, ...] = ()
     stamp: Stamp | None = None
     expiry: Expiry | None = None  # only where a batch is shown as expired
+    handovers: tuple[bytes, ...] = ()  # blocks before `block` that changed the key of blocks
 
 
 class Disclosed(NamedTuple):
@@ -168,7 +170,7 @@ def decode(data: bytes) -> Evidence:
         claim=_read_claim(value["claim"]),
         log=bytes.fromhex(value["log"]),
         block=b64decode(value.get("block", "")),
-        votes=_read_votes(value.get("votes")),
+        votes=votes.read_all(value["votes"]) if "votes" in value else (),
         stamp=stamp.read(value["stamp"]) if "stamp" in value else None,
         record=proofs.read_record(value["record"]),
         registrars=proofs.read_leaves(value["registrars"], "registrars"),
@@ -181,6 +183,7 @@ def decode(data: bytes) -> Evidence:
         ),
         redactions=proofs.read_leaves(value["redactions"], "redactions"),
         expiry=_read_expiry(value.get("expiry")),
+        handovers=handovers.read(value["handovers"]) if "handovers" in value else (),
     )
 
 
@@ -287,17 +290,22 @@ _COMMON = {
 }
 _EXPIRY = documents.record({"leaves": proofs.LEAVES, "records": documents.array(proofs.PLACED, MAX_REGISTRY)})
 _BLOCK = {"block": proofs.is_base64}
-_VOTES = {"votes": documents.array(votes.VOTED, MAX_SETS)}
+_OPTIONAL = {
+    "votes": documents.array(votes.VOTED, MAX_SETS),
+    "stamp": stamp.FIELD,
+    "expiry": _EXPIRY,
+    "handovers": handovers.FIELD,
+}
 _FORMATS = {
     f"{FORMAT}{1 + number}": documents.record(
         {
             **_COMMON,
-            **(_VOTES if number & 1 else _BLOCK),
-            **({"stamp": stamp.FIELD} if number & 2 else {}),
-            **({"expiry": _EXPIRY} if number & 4 else {}),
+            **({} if number & 1 else _BLOCK),
+            **{name: field for n, (name, field) in enumerate(_OPTIONAL.items()) if number >> n & 1},
         }
     )
     for number in range(VERSIONS)
+    if number & 9 != 9  # votes are no signatures by a key that could change
 }
 _RAW = documents.record({"raw": proofs.is_base64})
 
@@ -346,21 +354,11 @@ def _write_form(evidence: Evidence) -> dict[str, Any]:
             "leaves": [proofs.write_leaf(leaf) for leaf in evidence.expiry.leaves],
             "records": [proofs.write_record(record) for record in evidence.expiry.records],
         }
-    number = 1 + ("votes" in form) + 2 * ("stamp" in form) + 4 * ("expiry" in form)
+    if evidence.handovers:
+        form["handovers"] = handovers.write(evidence.handovers)
+    number = 1 + sum(2**n * (name in form) for n, name in enumerate(_OPTIONAL))
     form["format"] = f"{FORMAT}{number}"
     return form
-
-
-def _read_votes(values: list[Any] | None) -> tuple[Voted, ...]:
-    if values is None:
-        return ()
-    found = tuple(map(votes.read, values))
-    headers = [voted.header for voted in found]
-    if not found or any(a.height >= b.height for a, b in pairwise(headers)):
-        raise Malformed("evidence.json: votes are none, or not in rising order")
-    if any(header.validators == header.next_validators for header in headers[:-1]):
-        raise Malformed("evidence.json: votes on a block that hands over to nobody")
-    return found
 
 
 def _read_claim(value: dict[str, Any]) -> Range | None:

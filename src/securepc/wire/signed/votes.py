@@ -372,3 +372,18 @@ def _json(parts: Parts) -> dict[str, Any]:
 
 def _read_parts(value: dict[str, Any]) -> Parts:
     return Parts(value["total"], b64decode(value["hash"]))
+
+
+def read_all(values: list[Any]) -> tuple[Voted, ...]:
+    """What leads from one set of validators to the next, and to a block: by rising height.
+
+    Raises:
+        Malformed: any other spelling than `write` gives, none, or a block that hands over to nobody.
+    """
+    found = tuple(map(read, values))
+    headers = [voted.header for voted in found]
+    if not found or any(a.height >= b.height for a, b in pairwise(headers)):
+        raise Malformed("votes are none, or not in rising order")
+    if any(header.validators == header.next_validators for header in headers[:-1]):
+        raise Malformed("votes on a block that hands over to nobody")
+    return found
