@@ -15,9 +15,11 @@ import pytest
 from ledger_world import START, Agency, Device, World
 from packed import pack_of, trust_in
 
-from securepc.ledger import chain, fsck
+from securepc.ledger import chain, charter, fsck
 from securepc.ledger import genesis as geneses
+from securepc.ledger.abci import abci_pb2 as pb
 from securepc.ledger.abci import settings
+from securepc.ledger.abci.app import Application
 from securepc.ledger.abci.settings import Validator
 from securepc.ledger.log import LogReader
 from securepc.ledger.migrate import begin, copy_store, migrate
@@ -26,6 +28,7 @@ from securepc.ledger.store import StoreError, open_store
 from securepc.verify import trust as trusts
 from securepc.verify.check import check
 from securepc.wire.keys import SigningKey
+from securepc.wire.signed.block import Item
 from securepc.wire.signed.canonical import Malformed
 
 
@@ -95,6 +98,33 @@ def test_the_chain_goes_on_under_another_genesis(ledger: Ledger) -> None:
     document = json.loads((ledger.folder / "comet-genesis.json").read_bytes())
     assert document["initial_height"] == str(height + 1)
     assert [one["name"] for one in document["validators"]] != []
+
+
+def test_changes_of_the_key_of_blocks_come_along(ledger: Ledger) -> None:
+    """The key in use lets agencies in from now on; evidence of before and after goes on verifying."""
+    world, before = ledger.world, ledger.evidence()
+    for _ in range(2):
+        world.keys.stage(["block"])
+        ledger.append(ledger.agency.tx(ledger.device.seal()))
+        world.keys.promote(["block"])
+    ledger.append(ledger.agency.tx(ledger.device.seal()))
+    between = ledger.evidence()
+    made = ledger.migrate()
+    store = world.reopen()
+    assert store.block_keys.last == world.keys.block_key().public != made.key
+    for evidence in (before, between, ledger.evidence()):
+        assert judged(evidence, ledger.trust) == "self-consistent"
+    for path in (world.path, ledger.folder / "chain.sqlite"):
+        assert fsck.check(path, trusted=made).findings == []
+    other = Agency(world.keys)
+    opening, key = other.genesis(), world.keys.log_key(other.log).public
+    *_, retired = world.keys._generations("block", SigningKey)
+    app = Application(ledger.folder / "chain.sqlite", now=lambda: store.time + 1)
+    assert app.store.block_keys == store.block_keys
+    for signer, refused in ((retired, True), (world.keys.block_key(), False)):
+        let_in = other.tx(Item(opening, charter.write(opening, key, signer.sign)))
+        assert bool(app.check_tx(pb.CheckTx(tx=let_in)).code) is refused
+    app.close()
 
 
 def test_nobody_alone_adds_a_block_after_it(ledger: Ledger) -> None:
