@@ -22,7 +22,7 @@ from securepc.verify import trust
 from securepc.verify.trust import TrustError
 from securepc.verify.verdict import NotValid
 from securepc.wire import keys
-from securepc.wire.signed import batch, block, canonical, documents, evidence, genesis, leaf, pack
+from securepc.wire.signed import batch, block, canonical, documents, evidence, genesis, handovers, leaf, pack
 from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.documents import b64encode
 
@@ -131,6 +131,14 @@ def _header() -> batch.BatchHeader:
     return batch.of_leaf(story()[0].leaves[3])
 
 
+def _handing() -> block.BlockHeader:
+    return block.BlockHeader(bytes(16), 1, 2, *(digest(n) for n in range(3)), successor=digest("next"))
+
+
+def _handed() -> bytes:
+    return leaf.frame(block.KIND, block.pack(_handing()), signing_key("blocks").sign)
+
+
 def _transaction() -> bytes:
     items = [block.Item(data, b"body" * n) for n, data in enumerate(story()[0].leaves[:3])]
     return block.encode_transaction(block.Transaction(bytes(16), items))
@@ -182,12 +190,19 @@ def parsers() -> dict[str, Parser]:
         "block": Parser(
             one_spelling(block.parse, block.pack),
             Malformed,
-            [block.pack(block.BlockHeader(bytes(16), 1, 2, *(digest(n) for n in range(3))))],
+            [block.pack(_handing()), block.pack(_handing()._replace(successor=b""))],
+        ),
+        "handovers": Parser(
+            one_spelling(handovers.parse, handovers.encode), Malformed, [handovers.encode([_handed()])]
         ),
         "transaction": Parser(
             one_spelling(block.parse_transaction, block.encode_transaction), Malformed, [_transaction()]
         ),
-        "evidence": Parser(one_spelling(evidence.decode, evidence.encode), Malformed, [content]),
+        "evidence": Parser(
+            one_spelling(evidence.decode, evidence.encode),
+            Malformed,
+            [content, evidence.encode(evidence.decode(content)._replace(handovers=(_handed(),)))],
+        ),
         "evidence.batch": Parser(
             one_spelling(evidence.decode_batch, evidence.encode_batch),
             Malformed,
