@@ -92,6 +92,10 @@ def test_what_one_machine_ordered_before_comes_too(tmp_path: Path, folder: Path)
         keys = {name: b64encode(getattr(ledger.agency.keys, name).public) for name in ("registrar", "intake")}
         follows = {"log": ledger.agency.log.hex(), "size": 4, "root": b64encode(bytes(32))}
         ledger.append(ledger.agency.tx(ledger.agency.document("log", **keys, follows=follows)))
+        # And the key of its blocks was changed.
+        ledger.world.keys.stage(["block"])
+        ledger.append(ledger.agency.tx(ledger.device.seal()))
+        ledger.world.keys.promote(["block"])
         ledger.append(ledger.agency.tx(ledger.device.seal()))
         ledger.migrate()
         # What validators ordered after it, written as they do.
