@@ -77,6 +77,10 @@ def _measured(service: SearchService, names: list[str]) -> Iterator[tuple[str, f
         "years_rare": Query(text=RARE),
         "years_latin": Query(text="kaiyaku"),
         "years_number": Query(text="90417724"),
+        "years_number_7": Query(text="9041772"),
+        "years_number_6": Query(text="904177"),
+        "years_telephone": Query(text="03-9041-7724"),
+        "years_words": Query(text=f"見積 {RARE}"),
         "years_common": Query(text="見積", limit=100),
         "years_newest": Query(limit=100),
     }
