@@ -5,16 +5,18 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from search_office import DAY, NOON, Ledger, Searching, file_entry
 
-from securepc.manager.search import beside, numbers, skipping
+from securepc.manager.search import beside, grams, numbers, skipping, texts
 from securepc.manager.search.rows import fold
 
 PIECES = st.text("0123456789-－０１９ a契\n", max_size=14)
+TYPED = st.from_regex(r"[0-9](-?[0-9]){5,8}", fullmatch=True)
 
 
 def saved(folder: Path, *groups: list[str]) -> tuple[Path, int]:
@@ -32,6 +34,28 @@ def saved(folder: Path, *groups: list[str]) -> tuple[Path, int]:
 def test_whatever_has_a_text_has_its_runs(before: str, text: str, after: str) -> None:
     whole = fold(before) + fold(text) + fold(after)
     assert set(numbers.wanted(text).tolist()) <= set(numbers.wanted(whole).tolist())
+
+
+@given(
+    PIECES,
+    PIECES | TYPED,
+    PIECES,
+    st.lists(st.sampled_from(["", "-", "ー", "\u2212"]), min_size=14, max_size=14),
+)
+def test_what_the_database_would_find_is_never_left_out(
+    before: str, text: str, after: str, hyphens: list[str]
+) -> None:
+    spelled = "".join(c + hyphen for c, hyphen in zip(text.replace("-", ""), hyphens, strict=False))
+    found = texts.words(text.replace("\n", " "))
+    of_letters, of_numbers = texts.runs(found)
+    for whole in map(fold, (before + text + after, before + spelled + after)):
+        values: dict[str, str] = {}
+        conditions = " AND ".join(["true", *texts.conditions(found, values)])
+        sql = f"SELECT {conditions} FROM (SELECT $value AS words, NULL::VARCHAR AS folded)"  # noqa: S608
+        if duckdb.execute(sql, {**values, "value": whole}).fetchone() == (True,):
+            had = grams._hashes("\n".join([*grams._digits(), whole]))
+            assert set(of_letters.tolist()) <= set(had.tolist())
+            assert set(of_numbers.tolist()) <= set(numbers._runs(whole).tolist())
 
 
 def test_row_groups_without_the_number_are_left_out(tmp_path: Path) -> None:
