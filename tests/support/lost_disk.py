@@ -160,6 +160,7 @@ def deliver(pc: Pc) -> None:
             pc.send_all()
         except Trouble as trouble:
             failures.append(trouble)
+            pc.agent._trouble(trouble)
             return False
         return True
 

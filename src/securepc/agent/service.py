@@ -121,7 +121,7 @@ class Agent:
             Client(config.address, ca_file=config.ca_file, timeout=self._intervals.timeout) for _ in range(5)
         ]
         to_upload, to_announce, self._to_listen, to_ask, to_follow = self._clients
-        self._trust = Trust(self.folder, config, to_follow, recorder.report, self._go, journal)
+        self._trust = Trust(self.folder, config, to_follow, recorder.report, self._go, journal, state)
         renewing = self.renewal = Renewal(
             self.folder, config, key, journal, session, to_upload, state, recorder.report, self._changed
         )

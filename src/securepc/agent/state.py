@@ -15,6 +15,8 @@ from typing import NamedTuple
 from securepc.agent import files
 from securepc.agent.receipt import Receipt
 
+NOTICE = "notice of "
+"""Before the name of a tree of the log, as the name of a value: the key notice that brought its key."""
 NAME = "state.sqlite"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS value (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;

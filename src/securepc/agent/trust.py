@@ -18,6 +18,7 @@ from securepc.agent.client import Client, is_private
 from securepc.agent.config import Config
 from securepc.agent.journal import Journal
 from securepc.agent.session import read_object
+from securepc.agent.state import NOTICE, State
 from securepc.agent.trouble import Trouble, garbled
 from securepc.ledger.checkpoint import is_tree_of
 from securepc.ledger.note import NoteError, VerifierKey, parse_key
@@ -38,9 +39,12 @@ class Trust:
         report: Callable[[str, dict[str, Any]], None],
         go: Callable[[], None] = lambda: None,
         journal: Journal | None = None,
+        state: State | None = None,
     ) -> None:
         """`go` is called once the manager's address in `config` is another one; `journal` seals to the
-        agency's intake key."""
+        agency's intake key. `state` keeps the notices that bring the keys of other trees of the log: the
+        manager may forget them."""
+        self._state = state
         self._journal = journal
         self._folder = folder
         self._config = config
@@ -91,6 +95,8 @@ class Trust:
             return False
         if following is None:
             return False
+        if self._state is not None and following.log_key.name != config.log_key.name:
+            self._state.put(NOTICE + following.log_key.name, documents.b64decode(frame))
         configs.write(self._folder, following)
         before = replace(config)
         data = {"number": following.number, "changed": _names(config, following)}

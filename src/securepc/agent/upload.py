@@ -20,7 +20,7 @@ from securepc.agent.policy import PolicyHolder, Report
 from securepc.agent.queue import Damaged, Queue
 from securepc.agent.receipt import Verified
 from securepc.agent.session import Session, read_frame, read_object
-from securepc.agent.state import NAME, State
+from securepc.agent.state import NAME, NOTICE, State
 from securepc.agent.successor import Successor
 from securepc.agent.trouble import Trouble
 from securepc.ledger import checkpoint as checkpoints
@@ -221,9 +221,16 @@ class Uploader:
         return receipt.verify(value, sent, last, self._log_keys(), self._config.log, self._opened())
 
     def _show(self) -> None:
-        """Let the manager see what it once proved: it may not know."""
+        """Let the manager see what it once proved: it may not know, and it may not know its key any more."""
+        note = self._state.get("checkpoint") or b""
+        frame = self._state.get(NOTICE + self.checkpoint().origin)
         with suppress(Trouble):
-            self._session.call(self._client, "POST", "checkpoint", self._state.get("checkpoint") or b"")
+            try:
+                self._session.call(self._client, "POST", "checkpoint", note)
+            except Trouble as trouble:
+                if frame is None or trouble.code != "malformed":
+                    raise
+                self._session.call(self._client, "POST", "checkpoint", note + b"\0" + frame)
 
     def _succeed(self, verified: Verified, successor: Successor, last: Checkpoint) -> None:
         """Take in that the log goes on as another tree. Both checkpoints are kept, and what it has no more of

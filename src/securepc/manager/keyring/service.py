@@ -25,6 +25,7 @@ from securepc.manager.audit import service as audit
 from securepc.manager.ingest import verdicts
 from securepc.manager.keyring.model import KeyNotice
 from securepc.manager.refusal import N_, Refusal
+from securepc.manager.restored.model import restored_at
 from securepc.wire import notice
 from securepc.wire.notice import Notice
 from securepc.wire.signed import documents, leaf
@@ -177,7 +178,7 @@ class Keyring:
             last = _last(session, log)
             if last is not None and last._replace(at=0, number=0, by=b"", address="") == said:
                 return
-            number = last.number + 1 if last else 1
+            number = max(last.number + 1 if last else 1, restored_at(session, log) // clock.SECOND)
             signed = said._replace(at=clock.now(), number=number, by=identity.public)
             frame = notice.frame(signed, identity.sign)
             session.add(KeyNotice(log=log, number=number, at=signed.at, frame=frame, name=name))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import func, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from securepc.manager.database import Base, Handle
 
@@ -24,6 +25,12 @@ class RestoredLog(Base):
     word: Mapped[str]
     leaf: Mapped[bytes | None]
     opened_at: Mapped[int | None]
+
+
+def restored_at(session: Session, log: bytes) -> int:
+    """When a log was restored last, microseconds since 1970 UTC; 0 where it never was. What is numbered on a
+    manager that forgot its last numbers goes on from there."""
+    return session.scalar(select(func.max(RestoredLog.at)).where(RestoredLog.log == log)) or 0
 
 
 class ShownCheckpoint(Base):

@@ -152,11 +152,16 @@ class Restored:
         with self._manager.database.write() as session:
             shown.keep(session, log, who, seen, at)
             if open_row(session, log) is None and not shown.covered(self._manager.log, log, seen):
-                if seen.origin != self._manager.log.origins(log)[-1]:
-                    self._stop(session, log, at, LATE)
-                else:
+                if self._was_ahead(log, seen):
                     self._stop(session, log, at, OLDER)
                     older.tell(self._manager, session, log, name, seen)
+                else:
+                    self._stop(session, log, at, LATE)
+
+    def _was_ahead(self, log: bytes, seen: Checkpoint) -> bool:
+        """Whether somebody has seen more of the very tree that grows here, or of one that is to come."""
+        origins = self._manager.log.origins(log)
+        return seen.origin == origins[-1] or (self._mark is None and seen.origin not in origins)
 
     def gathered(self, log: bytes) -> Gathered | None:
         """How far a log has come; None where it does not wait."""

@@ -16,7 +16,8 @@ from securepc.ledger.log import LogReader
 from securepc.ledger.note import NoteError, VerifierKey
 from securepc.manager.restored.model import ShownCheckpoint
 from securepc.manager.witnesses.client import NoCosignature, Witness
-from securepc.wire import keys
+from securepc.wire import keys, notice
+from securepc.wire.signed.canonical import Malformed
 
 if TYPE_CHECKING:
     from securepc.manager.core import Manager
@@ -31,19 +32,35 @@ NOTHING = Checkpoint("", 0, b"")
 
 def parse(manager: Manager, log: bytes, data: bytes) -> Checkpoint:
     """A checkpoint of this log or of one of its trees, also one that this ledger does not know, signed by a
-    key that the log has or had.
+    key that the log has or had. After it, behind a zero byte, may stand the key notice that brought its key:
+    a key that this manager has forgotten, but not that it is its own.
 
     Raises:
         NoteError: it is none.
     """
+    data, _, frame = data.partition(b"\0")
     parsed = note.parse(data)
     found = checkpoints.parse(parsed.text)
     first = checkpoints.origin_of(log)
     if found.origin != first and not checkpoints.is_tree_of(found.origin, log):
         raise NoteError(f"of another log: {found.origin}")
     known = manager.keys.checkpoint_keys(log)
-    note.verify(data, [VerifierKey(found.origin, note.ED25519, key) for key in known], keys.verify)
+    trusted = [VerifierKey(found.origin, note.ED25519, key) for key in known]
+    if frame:
+        trusted.append(_told(manager, log, frame))
+    note.verify(data, trusted, keys.verify)
     return found
+
+
+def _told(manager: Manager, log: bytes, frame: bytes) -> VerifierKey:
+    """The key of checkpoints that this manager once told PCs of."""
+    try:
+        said = notice.parse(frame)
+    except Malformed as error:
+        raise NoteError(f"the key notice: {error}") from None
+    if said.log != log or said.by != manager.keys.identity.public:
+        raise NoteError("the key notice is not this manager's")
+    return note.parse_key(said.log_key)
 
 
 def keep(session: Session, log: bytes, who: str, seen: Checkpoint, at: int) -> None:
