@@ -205,3 +205,24 @@ def test_what_pcs_were_told_of_stays(running: Running, back_up: Callable[[], int
     assert vault.numbers() == [number, number + 100]
     vault.drop_snapshots(lambda one: False)
     assert vault.numbers() == [number + 100]
+
+
+def test_a_change_of_the_key_of_blocks_is_backed_up_at_once(
+    running: Running, back_up: Callable[[], int], nas: Path
+) -> None:
+    device = running.device()
+    number = back_up()
+    manager = running.manager
+    manager.keys.stage(["block"])
+    device.send(device.seal_batch([b'{"kind":"file.create"}']))
+    manager.keyring.look()
+    changed = manager.log.block_keys().changes
+    assert [key for _, key in changed] == [manager.keys.block_key().public]
+
+    def held() -> bool:
+        last = manager.backups.state().last
+        assert last is not None
+        vault = manager.backups._open()
+        return last.number > number and vault.get_snapshot(last.number).height >= changed[0][0]
+
+    wait_for(held, 180)

@@ -317,12 +317,13 @@ class Backups:
         )
 
     def _seen_people(self) -> object:
-        """What PCs could not make good by sending it again: who is enrolled, which keys they were told of. It
-        is backed up at once."""
+        """What PCs could not make good by sending it again: who is enrolled, which keys they were told of,
+        which key signs blocks. It is backed up at once."""
         with self._manager.database.read() as session:
             query = select(Device.state, func.count(), func.max(Device.enrolled_at)).group_by(Device.state)
             changed = session.execute(select(func.count(), func.max(KeyNotice.at))).one()
-            return sorted(tuple(row) for row in session.execute(query)), tuple(changed)
+            people = sorted(tuple(row) for row in session.execute(query))
+        return people, tuple(changed), self._manager.log.block_keys().changes
 
     @contextmanager
     def _noting(self, kind: str) -> Iterator[tuple[Run, Progress]]:
