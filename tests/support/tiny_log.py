@@ -23,8 +23,10 @@ from securepc.wire.signed import block as blocks
 from securepc.wire.signed import canonical, documents, evidence, pack
 from securepc.wire.signed import leaf as leaves
 from securepc.wire.signed.documents import b64encode
-from securepc.wire.signed.evidence import Batch, Device, Evidence, Expiry, Range
+from securepc.wire.signed.evidence import Batch, Device, Evidence, Range
+from securepc.wire.signed.expiry import Expiry
 from securepc.wire.signed.genesis import Genesis
+from securepc.wire.signed.moves import Moves
 from securepc.wire.signed.proofs import Placed, Proven
 
 START = 1_795_401_253_000_000  # 2026-11-23, microseconds
@@ -78,6 +80,8 @@ class TinyLog:
         self.months: list[dict[str, Any]] = []
         self.holds: list[dict[str, Any]] = []
         self.gone: dict[int, int] = {}
+        self.moves: list[int] = []
+        self.move: list[dict[str, Any]] = []
         self.clock = START
         fields = {"registrar": b64encode(self.registrar.public), "intake": b64encode(bytes(32))}
         self.document("log", {**fields, "follows": None}, self.registrar)
@@ -101,6 +105,15 @@ class TinyLog:
         self.registrar_leaves.append(index)
         self.tree = checkpoints.tree_name(headers.message_hash(self.leaves[index]))
         return index
+
+    def moved(self, to: bytes) -> None:
+        """The two leaves with which the log goes from its chain to another."""
+        self.document("leave", {"to": b64encode(to)}, self.registrar)
+        chain, size = b64encode(self.chain * 2), len(self.leaves)
+        fields = {"chain": chain, "size": size, "proof": b64encode(bytes(32))}
+        self.moves += [size - 1, self.document("adopt", fields, self.registrar)]
+        self.move = [{"away": False, "chain": chain, "leaf": size, "type": "move"}]
+        self.chain = to[:16]
 
     def new_registrar(self) -> int:
         key = signing_key(self.name, "registrar", len(self.leaves))
@@ -273,7 +286,7 @@ class TinyLog:
     def registry(self) -> list[bytes]:
         values: list[dict[str, Any]] = [self.records[device] for device in sorted(self.records)]
         head = {"registrar": b64encode(self.registrar.public), "intake": b64encode(bytes(32)), "verdict": 0}
-        values += [*self.holds, {**head, "type": "log"}, *self.months]
+        values += [*self.holds, {**head, "type": "log"}, *self.months, *self.move]
         return [canonical.encode(value) for value in values]
 
     def log_records(self, **changes: Any) -> list[bytes]:
@@ -327,9 +340,15 @@ class TinyLog:
             registrars=tuple(map(self.proven, self.registrar_leaves)),
             devices=tuple(self.device(device) for device in sorted(used & self.records.keys())),
             redactions=tuple(map(self.proven, self.redact_leaves)),
+            moves=self._moves(),
             expiry=self.expiry({self.gone[index] for index in wanted if index in self.gone}),
         )
         return Contents(content, self.checkpoint(), batches)
+
+    def _moves(self) -> Moves | None:
+        data = self.registry()
+        shown = Moves(tuple(map(self.proven, self.moves)), place(data, len(data) - 1))
+        return shown if self.moves else None
 
     def expiry(self, said: set[int]) -> Expiry | None:
         """The proof that months expired by these leaves."""

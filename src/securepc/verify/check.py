@@ -9,7 +9,7 @@
    With a genesis to trust, the block is of that chain and signed by its key, or more than two thirds of the
    votes are for it, from the genesis' validators (or pinned ones) on; without, this is named.
 5. *Who registers devices*: the log's first leaf and every change of registrar are in the log, each signed
-   by the registrar before.
+   by the registrar before. Where the log changed its keeper, it goes on right where it was left.
 6. *The devices*: each one's record is in the registry that the log's record commits to; its registration,
    key rotations, revocation and fork are in the log, rightly signed, and lead to that record.
 7. *Each batch* is signed by the key its device had at that place of the log, not after a revocation; it is
@@ -32,7 +32,7 @@ from securepc.ledger import checkpoint as checkpoints
 from securepc.ledger import note
 from securepc.ledger.checkpoint import Checkpoint, Cosignature
 from securepc.ledger.note import NoteError
-from securepc.verify import blocks, ed25519, stamps, workers
+from securepc.verify import blocks, ed25519, moves, stamps, workers
 from securepc.verify.batches import Completeness, Ground, Redactions, Sealed
 from securepc.verify.expiry import Expiries
 from securepc.verify.members import Member, Registrars, Tree, read_record, read_signed, require_inclusion
@@ -148,6 +148,8 @@ class _Check:
             raise NotValid("other-log", "checkpoint.txt", found=checkpoint.origin, expected=origin)
         if registrars.follows:
             self._remarks.append(("follows", registrars.follows))
+        for move in moves.told(content.moves, registry, tree, registrars, self._verify):
+            self._remarks.append(("moved", move._asdict()))
 
         # (6): the devices and their keys
         self._step = 6

@@ -14,7 +14,7 @@ from securepc.verify.members import Registrars, Tree, read_signed, require_inclu
 from securepc.verify.verdict import NotValid
 from securepc.wire.signed import canonical, documents
 from securepc.wire.signed.canonical import Malformed
-from securepc.wire.signed.evidence import Expiry
+from securepc.wire.signed.expiry import Expiry
 from securepc.wire.signed.leaf import CheckSignature
 from securepc.wire.signed.proofs import MAX_RECORD, Placed
 

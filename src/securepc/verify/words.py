@@ -318,6 +318,18 @@ REMARKS: dict[str, Sentence] = {
         "このログは復元されたものです。リーフ {kept} からは、{size} 件あった復元前とは別の木です。",
         "This log was restored: from leaf {kept} on it is another tree than the one of {size} leaves before.",
     ),
+    "moved": (
+        (
+            "このログの管理者は {on} に替わりました。リーフ {left} で前のチェーン {chain} を離れ、"
+            "リーフ {adopted} から別のチェーンで続いています(どちらもログの登録者の鍵 {key} による署名)。"
+            "それより前の受付日時は、前のチェーンによるものです。"
+        ),
+        (
+            "The log changed its keeper on {on}: by leaf {left} it left chain {chain}, by leaf {adopted} it "
+            "goes on in another, both signed by the log's registrar (key {key}). When entries before that "
+            "came in is the former chain's word."
+        ),
+    ),
     "forked": (
         "PC {device} の記録が二つに分かれたことが、リーフ {index} に記録されています。",
         "Leaf {index} says that the record of device {device} has forked.",

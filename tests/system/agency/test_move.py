@@ -112,9 +112,12 @@ def evidence(running: Running, log: bytes, path: Path) -> Path:
     return path
 
 
-def judged(path: Path, home: Path) -> str:
+def judged(path: Path, home: Path, moves: int = 0) -> str:
+    """The level; the verdict tells of so many changes of keeper."""
     with path.open("rb") as file:
-        return check(file, trusts.load(home / "trust")).level
+        verdict = check(file, trusts.load(home / "trust"))
+    assert [code for code, _ in verdict.remarks].count("moved") == moves
+    return verdict.level
 
 
 def found(running: Running, log: bytes) -> list[str]:
@@ -163,7 +166,7 @@ def test_an_agency_moves_and_comes_back(office: Office) -> None:
         assert there in refused.text
         assert httpx.get(f"{manager.address}/healthz").json()["agencies_away"] == 1
         assert manager.manager.log.size(other) >= size_of_other
-    assert judged(during, two) == "self-consistent"
+    assert judged(during, two, moves=1) == "self-consistent"
     assert judged(before, one) == "self-consistent"
     for place in (one, two):
         office.sound(place)
@@ -182,8 +185,8 @@ def test_an_agency_moves_and_comes_back(office: Office) -> None:
         assert record is not None
         assert record.epoch == agent.uploader.acknowledged
         assert second.manager.moves.away(log)
-    for pack, place in ((before, one), (during, two), (after, one)):
-        assert judged(pack, place) == "self-consistent"
+    for moves, (pack, place) in enumerate(((before, one), (during, two), (after, one))):
+        assert judged(pack, place, moves) == "self-consistent"
     for place in (one, two):
         office.sound(place)
     with closing(sqlite3.connect(two / "manager" / "manager.sqlite")) as db:

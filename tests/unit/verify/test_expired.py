@@ -12,7 +12,8 @@ from tiny_log import Contents, TinyLog, place, signing_key
 from securepc.verify.__main__ import run
 from securepc.verify.verdict import NotValid, Verdict
 from securepc.wire.signed import pack
-from securepc.wire.signed.evidence import Expiry, gone
+from securepc.wire.signed.evidence import gone
+from securepc.wire.signed.expiry import Expiry
 
 
 class Years:

@@ -14,7 +14,7 @@ from securepc.ledger.log import LogReader
 from securepc.ledger.snapshot import Path, Snapshot
 from securepc.ledger.state import DeviceRecord, Registry, retention
 from securepc.ledger.state.records import KeyRecord, RedactionRecord
-from securepc.manager.evidence import expiry, refusals, registrars
+from securepc.manager.evidence import expiry, moves, refusals, registrars
 from securepc.manager.retention.kept import Kept
 from securepc.manager.retention.standing import Standing
 from securepc.manager.stamps.model import Stamp as StampRow
@@ -87,6 +87,7 @@ class Collector:
             redactions=tuple(map(self._proven, self._redactions(wanted))),
             expiry=expiry.prove(self._snapshot, set(self._gone.values()), self._proven),
             stamp=self._stamp(max(wanted)),
+            moves=moves.tell(self._reader, self._snapshot, self._proven),
         )
         lines = (self._line(index, wanted[index]) for index in sorted(wanted))
         expired = sum(self._count(index, wanted[index]) for index in self._gone)

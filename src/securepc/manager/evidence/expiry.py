@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from securepc.ledger.snapshot import Snapshot
 from securepc.ledger.state.records import HoldRecord, MonthRecord, decode
-from securepc.wire.signed.evidence import Expiry
+from securepc.wire.signed.expiry import Expiry
 from securepc.wire.signed.proofs import Placed, Proven
 
 

@@ -11,20 +11,20 @@ from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
 from securepc.wire.signed import batch as headers
-from securepc.wire.signed import canonical, documents, handovers, proofs, stamp, votes
+from securepc.wire.signed import canonical, documents, expiry, handovers, moves, proofs, stamp, votes
 from securepc.wire.signed.canonical import Malformed
 from securepc.wire.signed.documents import b64decode, b64encode
+from securepc.wire.signed.expiry import Expiry
+from securepc.wire.signed.moves import Moves
 from securepc.wire.signed.pack import MAX_BATCH, MAX_EVIDENCE
 from securepc.wire.signed.proofs import Placed, Proven
 from securepc.wire.signed.stamp import Stamp
 from securepc.wire.signed.votes import Voted
 
-FORMAT, VERSIONS = "securepc/evidence/v", 16
+FORMAT, VERSIONS = "securepc/evidence/v", 32
 """Version 1; under validators' votes one more, with a time stamp two more, with `expiry` four more, with
-`handovers` eight more."""
+`handovers` eight more, with `moves` sixteen more."""
 MAX_DEVICES = 10_000
-MAX_REGISTRY = 10_000
-"""Records of the registry that tell of expiry: months, and holds."""
 MAX_SETS = 256
 """Of validators, one after the other."""
 ProofsOf = Callable[[Sequence[bytes], Sequence[int]], list[list[bytes]]]
@@ -46,14 +46,6 @@ class Device(NamedTuple):
     leaves: tuple[Proven, ...]
 
 
-class Expiry(NamedTuple):
-    """What says that months expired: the `expire` leaves in log order, and records of the registry by rising
-    rank: each of these months and the one after it, all holds, and the neighbours of the holds."""
-
-    leaves: tuple[Proven, ...]
-    records: tuple[Placed, ...]
-
-
 class Evidence(NamedTuple):
     """evidence.json. `claim` None is a selection; devices are sorted by handle."""
 
@@ -70,6 +62,7 @@ class Evidence(NamedTuple):
     stamp: Stamp | None = None
     expiry: Expiry | None = None  # only where a batch is shown as expired
     handovers: tuple[bytes, ...] = ()  # blocks before `block` that changed the key of blocks
+    moves: Moves | None = None  # only where the log changed its keeper
 
 
 class Disclosed(NamedTuple):
@@ -182,8 +175,9 @@ def decode(data: bytes) -> Evidence:
             for device in value["devices"]
         ),
         redactions=proofs.read_leaves(value["redactions"], "redactions"),
-        expiry=_read_expiry(value.get("expiry")),
+        expiry=expiry.read(value["expiry"]) if "expiry" in value else None,
         handovers=handovers.read(value["handovers"]) if "handovers" in value else (),
+        moves=moves.read(value["moves"]) if "moves" in value else None,
     )
 
 
@@ -288,13 +282,13 @@ _COMMON = {
     ),
     "redactions": proofs.LEAVES,
 }
-_EXPIRY = documents.record({"leaves": proofs.LEAVES, "records": documents.array(proofs.PLACED, MAX_REGISTRY)})
 _BLOCK = {"block": proofs.is_base64}
 _OPTIONAL = {
     "votes": documents.array(votes.VOTED, MAX_SETS),
     "stamp": stamp.FIELD,
-    "expiry": _EXPIRY,
+    "expiry": expiry.FIELD,
     "handovers": handovers.FIELD,
+    "moves": moves.FIELD,
 }
 _FORMATS = {
     f"{FORMAT}{1 + number}": documents.record(
@@ -350,12 +344,11 @@ def _write_form(evidence: Evidence) -> dict[str, Any]:
     if evidence.stamp is not None:
         form["stamp"] = stamp.write(evidence.stamp)
     if evidence.expiry is not None:
-        form["expiry"] = {
-            "leaves": [proofs.write_leaf(leaf) for leaf in evidence.expiry.leaves],
-            "records": [proofs.write_record(record) for record in evidence.expiry.records],
-        }
+        form["expiry"] = expiry.write(evidence.expiry)
     if evidence.handovers:
         form["handovers"] = handovers.write(evidence.handovers)
+    if evidence.moves is not None:
+        form["moves"] = moves.write(evidence.moves)
     number = 1 + sum(2**n * (name in form) for n, name in enumerate(_OPTIONAL))
     form["format"] = f"{FORMAT}{number}"
     return form
@@ -367,16 +360,6 @@ def _read_claim(value: dict[str, Any]) -> Range | None:
     if not 1 <= value["first"] <= value["last"]:
         raise Malformed("evidence.json: the claimed range is empty or impossible")
     return Range(bytes.fromhex(value["device"]), value["first"], value["last"])
-
-
-def _read_expiry(value: dict[str, Any] | None) -> Expiry | None:
-    if value is None:
-        return None
-    leaves = proofs.read_leaves(value["leaves"], "expiry")
-    records = tuple(map(proofs.read_record, value["records"]))
-    if not leaves or any(a.rank >= b.rank for a, b in pairwise(records)):
-        raise Malformed("evidence.json: no expiry, or its records are not in rising order")
-    return Expiry(leaves, records)
 
 
 def _read_entry(value: Any) -> bytes:
