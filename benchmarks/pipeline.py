@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import sqlite3
 import sys
 import tempfile
@@ -169,6 +170,7 @@ def _run(how: str, home: Path, pcs: Path, loads: Sequence[Load]) -> tuple[float,
 
 def _manager(how: str, loads: Sequence[Load]) -> float:
     """Entries a second from the first request of PCs that have sealed it all to the last line found."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory(dir=_SHM) as pcs:
         make_home(Path(folder) / "home", "架空商事")
         with Running(Path(folder) / "home") as running:
@@ -187,8 +189,14 @@ def _manager(how: str, loads: Sequence[Load]) -> float:
             wait_for(lambda: search.position(log) == running.manager.log.size(log), 600)
             seconds, spent = time.perf_counter() - started, time.process_time() - spent
     entries = sum(len(batch) for load in loads for batch in load.batches)
-    cost = f"{spent / entries * 1e6:.1f} µs of processor an entry in this process"
-    print(f"manager, {how}: {entries:,} entries, {cost}", file=sys.stderr)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    beside = after.ru_utime + after.ru_stime - children.ru_utime - children.ru_stime
+    print(
+        f"manager, {how}: {entries:,} entries; processor an entry: {spent / entries * 1e6:.1f} µs in this "
+        f"process, {beside / entries * 1e6:.1f} µs in those beside it, the largest of which had "
+        f"{after.ru_maxrss / 1024:.0f} MB",
+        file=sys.stderr,
+    )
     return entries / seconds
 
 

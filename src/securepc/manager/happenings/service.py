@@ -6,17 +6,19 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import msgspec
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from securepc.manager.alerts.service import raise_alert
 from securepc.manager.database import Database
 from securepc.manager.happenings.model import Told
+from securepc.manager.happenings.picking import Picked, families, pick
 from securepc.manager.ingest.opened import Opened
+from securepc.manager.ingest.tasks import Making
 from securepc.wire.event import Event, from_entry
 
 logger = logging.getLogger(__name__)
-_START = b'{"kind":"'
 
 
 class Happening(NamedTuple):
@@ -49,7 +51,7 @@ class Happenings:
         cannot make sense of it leaves; if it raises, that entry is skipped for it with an alert."""
         for kind in kinds:
             self._listeners.setdefault(kind, []).append(listener)
-        self._families = tuple({_START + kind.partition(".")[0].encode() for kind in self._listeners})
+        self._families = families(self._listeners)
 
     def position(self, log: bytes) -> int:
         """The first leaf index of this log that it has not seen."""
@@ -59,7 +61,23 @@ class Happenings:
 
     def follow(self, log: bytes, opened: Sequence[Opened], position: int) -> None:
         """Tell of these batches and remember `position`."""
-        found = [happening for batch in opened for happening in self._of(batch)]
+        self._tell_of(
+            log, [one for batch in opened for one in pick(batch, self._listeners, self._families)], position
+        )
+
+    def making(self, log: bytes) -> Making:
+        """An `ingest.opened.Bulk`: other processes pick what was asked for."""
+        settings = msgspec.msgpack.encode(list(self._listeners))
+        return Making(self.name, "securepc.manager.happenings.picking:Picker", settings)
+
+    def take(self, log: bytes, opened: Sequence[Opened], made: bytes, position: int) -> None:
+        """Tell of what was picked of these batches and remember `position`."""
+        self._tell_of(log, msgspec.msgpack.decode(made, type=list[Picked]), position)
+
+    def drop(self, made: bytes) -> None:
+        """Nothing is left behind."""
+
+    def _tell_of(self, log: bytes, picked: Sequence[Picked], position: int) -> None:
         with self._database.write() as session:
             row = session.get(Told, log)
             if row is None:
@@ -68,32 +86,25 @@ class Happenings:
             else:
                 seen = row.position
                 row.position = max(position, seen)
-            for index, happening in found:
-                if index >= seen:
-                    self._tell(session, happening)
+            for one in picked:
+                if one.index >= seen:
+                    self._tell(session, log, one)
 
     def late(self, session: Session, log: bytes, opened: Sequence[Opened]) -> None:
         """Tell of batches that opened late; an `ingest.opened.LateListener`."""
         row = session.get(Told, log)
         seen = row.position if row else 0
         for batch in opened:
-            for index, happening in self._of(batch):
-                if index < seen:  # the others come yet
-                    self._tell(session, happening)
+            for one in pick(batch, self._listeners, self._families):
+                if one.index < seen:  # the others come yet
+                    self._tell(session, log, one)
 
-    def _of(self, batch: Opened) -> list[tuple[int, Happening]]:
-        found = []
-        for i, entry in enumerate(batch.entries or ()):
-            if not entry.startswith(self._families):
-                continue
-            event = from_entry(entry)
-            if event is not None and event.kind in self._listeners:
-                device = batch.header.device
-                name = f"{device.hex()}.{batch.header.first + i}"
-                found.append((batch.index, Happening(batch.log, device, name, batch.block_time, event)))
-        return found
-
-    def _tell(self, session: Session, happening: Happening) -> None:
+    def _tell(self, session: Session, log: bytes, picked: Picked) -> None:
+        event = from_entry(picked.entry)
+        if event is None:
+            return
+        name = f"{picked.device.hex()}.{picked.sequence}"
+        happening = Happening(log, picked.device, name, picked.block_time, event)
         for listener in self._listeners[happening.event.kind]:
             try:
                 with session.begin_nested():

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 CLONE = "clone"
 _HELD = 10_000
-_STRETCH = 128
-"""Epochs after the one that is asked for which are read with it: as many as are judged at a time."""
 _BOOTS = 20
 """Boots of a device that are remembered: one of them that speaks again is a second PC."""
 
@@ -85,36 +83,20 @@ class Claims:
             return again
 
 
-class Said:
-    """What one device said of epochs that are judged now: read a stretch at a time, forgotten by `keep`."""
+def said(session: Session, device: bytes, first: int, last: int) -> dict[int, tuple[int, bytes]]:
+    """What a device said last of the epochs `first` to `last`: (sequence, tag) by epoch."""
+    query = select(Claim.epoch, Claim.sequence, Claim.head).where(
+        Claim.device == device, Claim.epoch.between(first, last)
+    )
+    return {row.epoch: (row.sequence, row.head) for row in session.execute(query)}
 
-    def __init__(self, session: Session, device: bytes) -> None:
-        self._session = session
-        self._device = device
-        self._known: dict[int, tuple[int, bytes]] = {}
-        self._read = 0
-        self._settled = 0
 
-    def claimed(self, epoch: int) -> tuple[int, bytes] | None:
-        """What it said last of an epoch: (sequence, tag). Epochs are asked for in rising order."""
-        if epoch > self._read:
-            self._read = epoch + _STRETCH
-            query = select(Claim.epoch, Claim.sequence, Claim.head).where(
-                Claim.device == self._device, Claim.epoch.between(epoch, self._read)
-            )
-            self._known = {row.epoch: (row.sequence, row.head) for row in self._session.execute(query)}
-        return self._known.get(epoch)
-
-    def settle(self, epoch: int) -> None:
-        """What was said of this epoch and those before is of no more use."""
-        self._settled = max(self._settled, epoch)
-
-    def keep(self) -> None:
-        """Forget what was settled."""
-        self._session.execute(
-            delete(Claim).where(Claim.device == self._device, Claim.epoch <= self._settled),
-            execution_options={"synchronize_session": False},
-        )
+def forget(session: Session, device: bytes, epoch: int) -> None:
+    """What was said of this epoch and those before is of no more use."""
+    session.execute(
+        delete(Claim).where(Claim.device == device, Claim.epoch <= epoch),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def _keep(session: Session, device: bytes, beat: Heartbeat) -> None:

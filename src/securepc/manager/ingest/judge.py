@@ -1,25 +1,27 @@
-"""Open a batch and judge it: does it agree with its header, its journal's seal, what was announced?"""
+"""Judge what the ledger accepted, in the order of the log, and remember the verdicts.
+
+Three steps: `prepare` collects what judging takes, `judging.judge` judges each batch for itself, in this
+process or in others, `conclude` writes down what was found.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from securepc.ledger import merkle
 from securepc.ledger.log import StoredLeaf
 from securepc.manager import clock
 from securepc.manager.alerts import service as alerts
-from securepc.manager.ingest import claims
+from securepc.manager.ingest import claims, judging
+from securepc.manager.ingest.chains import Chains, Stand
+from securepc.manager.ingest.judging import NO_KEY, Finding, Work
 from securepc.manager.ingest.model import Fault, MacChain, Opening
-from securepc.manager.ingest.opened import EXPIRED, REDACTED, Opened
+from securepc.manager.ingest.opened import EXPIRED, Opened
 from securepc.manager.retention.kept import Kept
-from securepc.wire import batch, chain
-from securepc.wire.batch import Unreadable
 from securepc.wire.signed import batch as headers
 from securepc.wire.signed import leaf as leaves
 from securepc.wire.signed.batch import BatchHeader
@@ -34,9 +36,9 @@ PROVISIONAL = "provisional"
 HEARTBEAT = "heartbeat"
 """The payload opens, but does not pass through what the device had said in a heartbeat: its end was cut, or
 written anew."""
-NO_KEY = "key"
-"""There is no key for the payload."""
 _SHOWN = 200
+_STRETCH = 128
+"""Epochs after the one that is asked for which are read with it: as many as are judged at a time."""
 
 
 class Judged(NamedTuple):
@@ -46,12 +48,25 @@ class Judged(NamedTuple):
     faults: int
 
 
+class Prepared(NamedTuple):
+    """A piece of a log up to `stop`, ready to be judged: `rests` has, by their leaf, the batches of which not
+    all is left, `works` all others. `stands`: where the devices' chains stand after it."""
+
+    log: bytes
+    start: int
+    stop: int
+    works: list[Work]
+    rests: dict[int, Opened]
+    stands: dict[bytes, Stand]
+
+
 class Judge:
     """Opens and judges, on the opener's thread."""
 
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
         self._positions: dict[bytes, int] = {}
+        self._chains = Chains(manager)
 
     def position(self, log: bytes) -> int:
         """How far a log has been judged. From any thread."""
@@ -63,36 +78,81 @@ class Judge:
         return found
 
     def judge(self, log: bytes, stored: list[StoredLeaf]) -> Judged:
-        """Judge what comes after `position`, and remember it.
+        """Judge what comes after `position`, here and now; nothing else may be under way."""
+        self.start_again(log)
+        prepared = self.prepare(log, stored)
+        found = [judging.judge(work) for work in prepared.works]
+        judged = self.conclude(prepared, [each for each, _ in found], [opened for _, opened in found])
+        self.start_again(log)
+        return judged
 
-        Keys first, then the verdicts and the position in one transaction, then what is provisional is
+    def start_again(self, log: bytes) -> None:
+        """Nothing that was prepared of this log will be concluded any more."""
+        self._chains.start_again(log)
+
+    def whole(self, log: bytes, stored: Iterable[StoredLeaf]) -> bool:
+        """Whether all of these batches are still there as they came."""
+        kept = self._manager.retention.kept(log)
+        return all(kept.is_whole(item) for item in stored if headers.is_batch(item.leaf))
+
+    def prepare(self, log: bytes, stored: list[StoredLeaf]) -> Prepared:
+        """Collect what judging the leaves after those prepared last takes. Their keys are durable then."""
+        kept = self._manager.retention.kept(log)
+        batches = [item for item in stored if leaves.split(item.leaf).kind == headers.KIND]
+        own = [item for item in batches if kept.is_whole(item)]
+        keys = self._take_keys(log, kept, [headers.message_hash(item.leaf) for item in own], own)
+        rests: dict[int, Opened] = {}
+        works = []
+        with self._manager.database.read() as session:
+            said = _Said(session)
+            for item in batches:
+                header = headers.of_leaf(item.leaf)
+                link = self._chains.go_on(session, header)
+                if not kept.is_whole(item):
+                    # Read again after its time: what was judged then is on the ledger.
+                    rests[item.index] = _opened(log, item, header, *kept.rest(item))
+                    continue
+                key = keys.get(headers.message_hash(item.leaf))
+                announced = self._manager.ingest.provisional.announced(
+                    header.device, header.epoch, header.first, header.last
+                )
+                works.append(
+                    Work(
+                        log, item.index, item.height, item.block_time, item.leaf, item.body, key,
+                        *link, said.of(header), announced,
+                    )
+                )  # fmt: skip
+        stands = self._chains.stands(log, {headers.of_leaf(item.leaf).device for item in batches})
+        return Prepared(log, stored[0].index, stored[-1].index + 1, works, rests, stands)
+
+    def conclude(self, prepared: Prepared, findings: Sequence[Finding], judged: Sequence[Opened]) -> Judged:
+        """Write down what was found of `prepared.works`, in the order of the log.
+
+        Keys came first; now the verdicts and the position in one transaction, then what is provisional is
         erased: killed anywhere in between, doing it again gives the same.
         """
-        found = self._open(log, stored, first_time=True)
+        log, stop = prepared.log, prepared.stop
         with self._manager.database.write() as session:
-            faults = past = 0
-            opened = []
-            seals = Seals(session, self._manager)
-            for item in found:
-                if item.reason == EXPIRED or (item.entries is not None and REDACTED in item.entries):
-                    # Read again after its time: what was judged then is on the ledger.
-                    seals.agree(dataclasses.replace(item, entries=None))
-                    opened.append(item)
-                    past += item.reason == EXPIRED
-                    continue
-                seal, head = seals.agree(item)
-                reason = item.reason or (None if seal else SEAL) or self._compare(session, item)
-                reason = reason or (None if head else HEARTBEAT)
+            faults = 0
+            found = dict(prepared.rests)
+            for item in prepared.rests.values():
+                if item.reason not in (None, EXPIRED):
+                    faults += 1
+                    _report(session, item, item.reason)
+            for finding, item in zip(findings, judged, strict=True):
+                reason = self._reason(session, finding, item)
                 if reason is not None:
                     faults += 1
                     _report(session, item, reason)
-                opened.append(item if reason == item.reason else _with_reason(item, reason))
-            seals.keep()
+                found[item.index] = item if reason == item.reason else _with_reason(item, reason)
+            opened = [found[index] for index in sorted(found)]
+            past = sum(item.reason == EXPIRED for item in opened)
+            self._chains.keep(session, prepared.stands)
             row = session.get(Opening, log) or Opening(log=log, position=0, judged=0, opened=0, verdict=None)
-            row.position = stored[-1].index + 1
+            row.position = stop
             row.opened += len(opened) - faults - past
             session.add(row)
-        self._positions[log] = stored[-1].index + 1
+        self._positions[log] = stop
         # Of each device the last batch: what is sealed up to it includes what came before.
         last = {item.header.device: item.header for item in opened}
         self._manager.ingest.provisional.settle(
@@ -100,6 +160,21 @@ class Judge:
         )
         kept = self._manager.retention.kept(log)
         return Judged([kept.shown(item) for item in opened], faults)
+
+    def _reason(self, session: Session, finding: Finding, item: Opened) -> str | None:
+        """The first thing that is wrong with a batch; lines that were announced otherwise are an alert."""
+        if finding.reason is not None or not finding.seal:
+            return finding.reason or SEAL
+        if finding.differing:
+            lines = [
+                {"sequence": d.sequence, "announced": _text(d.announced), "sealed": _text(d.sealed)}
+                for d in finding.shown
+            ]
+            header = item.header
+            data = {"count": finding.differing, "epoch": header.epoch, "leaf": item.index, "lines": lines}
+            alerts.raise_alert(session, item.log, "tamper", header.device, data)
+            return PROVISIONAL
+        return None if finding.head else HEARTBEAT
 
     def reopen(self, log: bytes, stored: list[StoredLeaf]) -> list[Opened]:
         """Open what was judged before, for a follower that is behind."""
@@ -139,11 +214,17 @@ class Judge:
             rows = session.execute(select(Fault.log, Fault.leaf).where(Fault.reason == NO_KEY)).all()
         found: dict[bytes, set[int]] = {}
         for log, index in rows:
-            with suppress(KeyError, ValueError):
-                name = headers.message_hash(self._manager.log.leaf(log, index))
-                self._manager.keys.batch_key(log, name)
+            if self.has_key(log, index):
                 found.setdefault(log, set()).add(index)
         return found
+
+    def has_key(self, log: bytes, index: int) -> bool:
+        """Whether the key of a batch is here."""
+        with suppress(KeyError, ValueError):
+            return bool(
+                self._manager.keys.batch_key(log, headers.message_hash(self._manager.log.leaf(log, index)))
+            )
+        return False
 
     def recover(self) -> None:
         """Erase the provisional lines of batches that were judged just before the manager was killed."""
@@ -161,10 +242,10 @@ class Judge:
         for item in batches:
             header = headers.of_leaf(item.leaf)
             if kept.is_whole(item):
-                entries, reason = _entries(header, item.body, keys.get(headers.message_hash(item.leaf)))
+                rest = judging.open_batch(header, item.body, keys.get(headers.message_hash(item.leaf)))
             else:
-                entries, reason = kept.rest(item)
-            found.append(Opened(log, item.index, item.height, item.block_time, header, entries, reason))
+                rest = kept.rest(item)
+            found.append(_opened(log, item, header, *rest))
         return found
 
     def _take_keys(
@@ -189,86 +270,28 @@ class Judge:
                 keys[name] = self._manager.keys.batch_key(log, name)
         return keys
 
-    def _compare(self, session: Session, item: Opened) -> str | None:
-        """Compare with the lines that were announced; None where they agree."""
-        assert item.entries is not None
-        header = item.header
-        count, shown = self._manager.ingest.provisional.compare(
-            header.device, header.epoch, header.first, item.entries
-        )
-        if count == 0:
-            return None
-        lines = [
-            {"sequence": d.sequence, "announced": _text(d.announced), "sealed": _text(d.sealed)}
-            for d in shown
-        ]
-        data = {"count": count, "epoch": header.epoch, "leaf": item.index, "lines": lines}
-        alerts.raise_alert(session, item.log, "tamper", header.device, data)
-        return PROVISIONAL
 
+class _Said:
+    """What devices said of epochs in heartbeats, a stretch of epochs read at a time."""
 
-class Seals:
-    """Follows the MAC chains of the devices in a piece of a log (docs/formats/journal.md)."""
-
-    def __init__(self, session: Session, manager: Manager) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._manager = manager
-        self._chains: dict[bytes, tuple[MacChain, chain.Verifier]] = {}
-        self._said: dict[bytes, claims.Said] = {}
+        self._known: dict[bytes, tuple[int, dict[int, tuple[int, bytes]]]] = {}
 
-    def agree(self, item: Opened) -> chain.Verifier.Agreement:
-        """Whether a batch carries the seal that its device's chain leads to, and passes through its last
-        heartbeat; goes on either way."""
-        header = item.header
-        found = self._chain(header.device)
-        if found is None:
-            return chain.Verifier.Agreement(False, True)
-        if header.epoch <= found.epoch:
-            return chain.Verifier.Agreement(True, True)  # judged before
-        while found.epoch + 1 < header.epoch:  # only where this database is older than the ledger
-            found.take(found.epoch + 1, 1, None, self._claimed(item.log, header.device, found.epoch + 1))
-        said = self._said[header.device]
-        claimed = said.claimed(header.epoch)
-        said.settle(header.epoch)
-        agreement = found.take(header.epoch, header.first, item.entries, header.seal, claimed)
-        return agreement._replace(seal=agreement.seal or item.entries is None)
-
-    def keep(self) -> None:
-        """Write down where the chains stand. The keys before are gone with this."""
-        for row, found in self._chains.values():
-            row.epoch, row.seal = found.epoch, found.seal
-            row.key = self._manager.keys.wrap(found.key, row.device)
-        for said in self._said.values():
-            said.keep()
-
-    def _chain(self, device: bytes) -> chain.Verifier | None:
-        if device not in self._chains:
-            row = self._session.get(MacChain, device)
-            if row is None:
-                return None
-            key = self._manager.keys.unwrap(row.key, device)
-            self._chains[device] = row, chain.Verifier(key, row.epoch, row.seal)
-            self._said[device] = claims.Said(self._session, device)
-        return self._chains[device][1]
-
-    def _claimed(self, log: bytes, device: bytes, epoch: int) -> bytes:
-        index = self._manager.log.batch(log, device, epoch)
-        return bytes(32) if index is None else headers.of_leaf(self._manager.log.leaf(log, index)).seal
+    def of(self, header: BatchHeader) -> tuple[int, bytes] | None:
+        """What was said of a batch's epoch. A device's epochs are asked for in rising order."""
+        read, known = self._known.get(header.device, (0, {}))
+        if header.epoch > read:
+            read = header.epoch + _STRETCH
+            known = claims.said(self._session, header.device, header.epoch, read)
+            self._known[header.device] = read, known
+        return known.get(header.epoch)
 
 
-def _entries(
-    header: BatchHeader, body: bytes | None, key: bytes | None
-) -> tuple[list[bytes] | None, str | None]:
-    if body is None:
-        return None, "expired"
-    if key is None:
-        return None, NO_KEY
-    try:
-        return batch.open_payload(header, body, key, root_of=merkle.root), None
-    except Unreadable as error:
-        return None, error.reason
-    except Exception as error:  # whatever a payload does, the batches after it are opened
-        return None, type(error).__name__.lower()[:60]
+def _opened(
+    log: bytes, item: StoredLeaf, header: BatchHeader, entries: list[bytes] | None, reason: str | None
+) -> Opened:
+    return Opened(log, item.index, item.height, item.block_time, header, entries, reason)
 
 
 def _with_reason(item: Opened, reason: str | None) -> Opened:

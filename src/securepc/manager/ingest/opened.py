@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
-
-from sqlalchemy.orm import Session
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from securepc.wire.signed.batch import BatchHeader
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from securepc.manager.ingest.tasks import Making
 
 EXPIRED = "expired"
 """The reason where a batch's month is over and nothing holds it: its content was destroyed, no fault."""
@@ -35,7 +38,7 @@ class Opened:
     reason: str | None
 
 
-LateListener = Callable[[Session, bytes, Sequence[Opened]], None]
+LateListener = Callable[["Session", bytes, Sequence[Opened]], None]
 """Wants to know of batches of a log that followers were handed unopened, as their keys were not here, and
 that open now. Called inside a `database.write()`; again with the same ones where that fails."""
 
@@ -72,6 +75,23 @@ class Follower(Protocol):
         Raising leaves the position where it was: the same batches are handed over again later, and the
         failure is an alert. The other followers go on.
         """
+
+
+@runtime_checkable
+class Bulk(Follower, Protocol):
+    """A follower, part of whose work other processes do where many full batches come (`tasks.Maker`)."""
+
+    def making(self, log: bytes) -> Making:
+        """What they make for it of batches of this log."""
+
+    def take(self, log: bytes, opened: Sequence[Opened], made: bytes, position: int) -> None:
+        """As `follow`, which gives the same: but for their entries, which were there where this was made.
+
+        Raising is as with `follow`, too: the batches then come again, to `follow`.
+        """
+
+    def drop(self, made: bytes) -> None:
+        """What was made is not wanted: remove what it left behind."""
 
 
 class ProvisionalListener(Protocol):

@@ -6,12 +6,23 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from securepc.manager.alerts import service as alerts
+from securepc.manager.ingest import judging
+from securepc.manager.ingest.ahead import Ahead, UnderWay
 from securepc.manager.ingest.judge import Judge
-from securepc.manager.ingest.opened import Follower, LateListener, Opened, Provisional, ProvisionalListener
+from securepc.manager.ingest.judging import NO_KEY
+from securepc.manager.ingest.opened import (
+    Bulk,
+    Follower,
+    LateListener,
+    Opened,
+    Provisional,
+    ProvisionalListener,
+)
 from securepc.manager.ingest.verdicts import Verdicts
+from securepc.manager.ingest.workers import Lost
 
 if TYPE_CHECKING:
     from securepc.manager.core import Manager
@@ -22,6 +33,16 @@ PIECE = 128
 _PAUSE = 5.0
 """Seconds before what failed is tried again."""
 FAILING = "follower"
+
+
+class _Piece(NamedTuple):
+    """A piece of a log that was judged, [start, stop). `made`: what other processes made of it for followers,
+    by their names; its batches then have no entries here. None where it was judged in this process."""
+
+    start: int
+    stop: int
+    opened: list[Opened]
+    made: dict[str, bytes] | None
 
 
 class Opener:
@@ -40,7 +61,8 @@ class Opener:
         self._failing: dict[str, float] = {}
         self._wake = threading.Event()
         self._stop = False
-        self._latest: dict[bytes, tuple[int, int, list[Opened]]] = {}
+        self._ahead = Ahead(manager, self._judge, self._followers)
+        self._latest: dict[bytes, _Piece] = {}
         self._late: dict[bytes, set[int]] = {}
         self._late_lock = threading.Lock()
         self._late_listeners: list[LateListener] = []
@@ -111,6 +133,11 @@ class Opener:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
+        self._ahead.close()
+
+    def workers(self) -> list[int]:
+        """The processes that judge for it just now."""
+        return self._ahead.pids()
 
     def _run(self) -> None:
         while not self._stop:
@@ -134,21 +161,14 @@ class Opener:
         moved = self._open_late()
         for log in self._manager.log.logs():
             if self._manager.moves.away(log):
+                self._ahead.forget(log)
                 continue
-            position, size = self._judge.position(log), self._manager.log.size(log)
-            ready = not self._manager.restored.holds(log) and not self._verdicts.full(log)
-            if position < size and ready:
-                end = self._verdicts.limit(log, position, min(position + PIECE, size))
-                stored = list(self._manager.log.leaves(log, position, end))
-                judged = self._judge.judge(log, stored)
-                start, position = position, stored[-1].index + 1
-                self._latest[log] = start, position, judged.opened
-                if judged.opened:
-                    self._verdicts.expect(log)
-                moved = True
+            moved |= self._judge_next(log)
+            position = self._judge.position(log)
             self._verdicts.look(log)
             for follower in self._followers:
                 moved |= self._feed(follower, log, position)
+        self._ahead.rest()
         return moved
 
     def _open_late(self) -> bool:
@@ -162,12 +182,61 @@ class Opener:
                     for listener in self._late_listeners:
                         listener(session, log, opened)
                     self._judge.forgive(session, opened)
-                self._latest.pop(log, None)
+                self._replace(log, None)
             except BaseException:
                 with self._late_lock:
                     self._late.setdefault(log, set()).update(indexes)
                 raise
         return bool(late)
+
+    def _judge_next(self, log: bytes) -> bool:
+        """Judge the next piece of a log, or have it judged; whether there is one."""
+        position, size = self._judge.position(log), self._manager.log.size(log)
+        if position >= size or self._manager.restored.holds(log) or self._verdicts.full(log):
+            return False
+        if self._verdicts.limit(log, position, size) == size:
+            self._ahead.fill(log, position, size)
+        under_way = self._ahead.first(log)
+        if under_way is None:
+            end = self._verdicts.limit(log, position, min(position + PIECE, size))
+            stored = list(self._manager.log.leaves(log, position, end))
+            piece = _Piece(position, stored[-1].index + 1, self._judge.judge(log, stored).opened, None)
+        elif under_way.done():
+            piece = self._conclude(under_way)
+        else:
+            return True
+        self._replace(log, piece)
+        if piece.opened:
+            self._verdicts.expect(log)
+        return True
+
+    def _conclude(self, under_way: UnderWay) -> _Piece:
+        """Write down what another process found, or find it here where that is gone."""
+        prepared = under_way.prepared
+        try:
+            done = under_way.future.result()
+        except Lost:
+            found = [judging.judge(work) for work in prepared.works]
+            judged = self._judge.conclude(prepared, [each for each, _ in found], [one for _, one in found])
+            made = None
+        else:
+            bare = [judging.bare(*pair) for pair in zip(prepared.works, done.findings, strict=True)]
+            judged = self._judge.conclude(prepared, done.findings, bare)
+            made = done.made
+        self._ahead.taken(prepared.log)
+        keyless = {item.index for item in judged.opened if item.reason == NO_KEY}
+        if came := {index for index in keyless if self._judge.has_key(prepared.log, index)}:
+            with self._late_lock:  # since they were prepared
+                self._late.setdefault(prepared.log, set()).update(came)
+        return _Piece(prepared.start, prepared.stop, judged.opened, made)
+
+    def _replace(self, log: bytes, piece: _Piece | None) -> None:
+        """The piece that followers get from memory; nobody takes what was made of the one before any more."""
+        before = self._latest.pop(log, None)
+        if before is not None and before.made:
+            self._ahead.drop(before.made)
+        if piece is not None:
+            self._latest[log] = piece
 
     def _feed(self, follower: Follower, log: bytes, end: int) -> bool:
         """Hand a follower its next piece, unless it is up to date or has just failed."""
@@ -194,8 +263,19 @@ class Opener:
 
     def _hand_on(self, follower: Follower, log: bytes, position: int, end: int) -> None:
         """The next piece from a position on: from memory, or opened again."""
-        start, stop, opened = self._latest.get(log, (0, 0, []))
-        if not start <= position < stop:
+        latest = self._latest.get(log)
+        if latest is not None and latest.made is not None and isinstance(follower, Bulk):
+            made = latest.made.pop(follower.name, None) if position == latest.start else None
+            if made is not None:
+                try:
+                    follower.take(log, latest.opened, made, latest.stop)
+                except BaseException:
+                    follower.drop(made)
+                    raise
+                return
+        if latest is not None and latest.made is None and latest.start <= position < latest.stop:
+            opened, stop = latest.opened, latest.stop
+        else:
             stored = list(self._manager.log.leaves(log, position, min(position + PIECE, end)))
             opened, stop = self._judge.reopen(log, stored), stored[-1].index + 1
         follower.follow(log, [item for item in opened if item.index >= position], stop)

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from securepc.manager import clock
 from securepc.manager.ingest.opened import Provisional
@@ -21,7 +20,6 @@ MAX_DEVICE_LINES = 16_384
 """Lines kept of one device; a batch is sealed long before. More are not taken: those that are here stay."""
 MAX_DEVICE_BYTES = 16 * 1024 * 1024
 """Bytes of lines kept of one device: 64 times what a batch holds."""
-_SHOWN = 20
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS lines (
@@ -31,14 +29,6 @@ CREATE TABLE IF NOT EXISTS lines (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sealed (device BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
 """
-
-
-class Difference(NamedTuple):
-    """A line that was announced; `sealed` is what the batch has in its place, None where it has nothing."""
-
-    sequence: int
-    announced: bytes
-    sealed: bytes | None
 
 
 class ProvisionalStore:
@@ -78,24 +68,14 @@ class ProvisionalStore:
             )
         return lines._replace(first=first, lines=new)
 
-    def compare(
-        self, device: bytes, epoch: int, first: int, entries: list[bytes]
-    ) -> tuple[int, list[Difference]]:
-        """How many lines announced for this epoch are not what was sealed, and the first 20 of them."""
-        last = first + len(entries) - 1
+    def announced(self, device: bytes, epoch: int, first: int, last: int) -> list[tuple[int, bytes]]:
+        """What was announced with these sequence numbers, or for this epoch: (sequence, line), by number."""
         with self._lock:
-            rows = self._connection.execute(
+            return self._connection.execute(
                 "SELECT sequence, line FROM lines "
                 "WHERE device = ? AND (sequence BETWEEN ? AND ? OR epoch = ?) ORDER BY sequence",
                 (device, first, last, epoch),
             ).fetchall()
-        found = []
-        for sequence, line in rows:
-            sealed = entries[sequence - first] if first <= sequence <= last else None
-            # What is announced crosses as text: bytes that are not UTF-8 became U+FFFD on the way.
-            if sealed != line and (sealed is None or sealed.decode("utf-8", "replace").encode() != line):
-                found.append(Difference(sequence, line, sealed))
-        return len(found), found[:_SHOWN]
 
     def settle(self, sealed: Iterable[tuple[bytes, int, int]]) -> None:
         """Erase what is sealed: of each (device, epoch, last sequence), everything up to there."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -49,26 +50,81 @@ def write(
     Raises:
         OSError: the disk is full, or fails; a partial file is removed.
     """
-    _make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.tmp")
-    sieve = Sieve() if skippable else None
+    writing = Writing(path, level, skippable=skippable)
     try:
-        with temporary.open("wb") as file:
-            os.fchmod(file.fileno(), 0o600)
-            found = _write_rows(file, batches, level, sieve)
-            file.flush()
-            os.fsync(file.fileno())
-        if found is None:
-            temporary.unlink()
-            return None
-        temporary.replace(path)
+        for batch in batches:
+            writing.add(batch)
+        return writing.finish()
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        writing.abandon()
         raise
-    if sieve is not None:
-        sieve.save(path)
-    _sync(path.parent)
-    return found._replace(size=path.stat().st_size)
+
+
+class Writing:
+    """A file that is being written: `add` rows, then `finish`, or `abandon`. Arguments are those of `write`.
+
+    Raises:
+        OSError: the disk is full or fails. Everything else may raise that, too: then `abandon`.
+    """
+
+    def __init__(self, path: Path, level: int, *, skippable: bool = False) -> None:
+        _make_folder(path.parent)
+        self._path = path
+        self._temporary = path.with_name(f".{path.name}.tmp")
+        self._sieve = Sieve() if skippable else None
+        self._found: Written | None = None
+        self._writer: Any = None
+        self._file = self._temporary.open("wb")
+        try:
+            os.fchmod(self._file.fileno(), 0o600)
+            self._writer = _writer(self._file, level)
+        except BaseException:
+            self.abandon()
+            raise
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Write rows, as row groups of their own."""
+        for start in range(0, batch.num_rows, ROW_GROUP):
+            group = batch.slice(start, ROW_GROUP)
+            self._writer.write_batch(group, row_group_size=ROW_GROUP)
+            self._found = _merge(self._found, _measure(group))
+            if self._sieve is not None:
+                self._sieve.add(group.column("words"), group.column("folded"))
+
+    def finish(self) -> Written | None:
+        """Make the file durable; None, and no file, where there were no rows."""
+        self._writer.close()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        if self._found is None:
+            self._temporary.unlink()
+            return None
+        self._temporary.replace(self._path)
+        if self._sieve is not None:
+            self._sieve.save(self._path)
+        _sync(self._path.parent)
+        return self._found._replace(size=self._path.stat().st_size)
+
+    def abandon(self) -> None:
+        """Leave no partial file behind."""
+        with suppress(OSError, pa.ArrowException):  # what is still to be written finds no room either
+            if self._writer is not None:
+                self._writer.close()
+        with suppress(OSError):
+            self._file.close()
+        self._temporary.unlink(missing_ok=True)
+
+
+def move(path: Path, place: Path) -> None:
+    """Give a file that was written elsewhere its place, durably.
+
+    Raises:
+        OSError: the disk fails; it is where it was.
+    """
+    _make_folder(place.parent)
+    path.rename(place)
+    _sync(place.parent)
 
 
 def intact(path: Path) -> bool:
@@ -138,11 +194,8 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def _write_rows(
-    file: object, batches: Iterable[pa.RecordBatch], level: int, sieve: Sieve | None
-) -> Written | None:
-    found: Written | None = None
-    writer = pq.ParquetWriter(
+def _writer(file: BinaryIO, level: int) -> pq.ParquetWriter:
+    return pq.ParquetWriter(
         file,
         SCHEMA,
         compression="zstd",
@@ -151,15 +204,6 @@ def _write_rows(
         column_encoding=_DELTA,
         write_page_checksum=True,
     )
-    with writer:
-        for batch in batches:
-            for start in range(0, batch.num_rows, ROW_GROUP):
-                group = batch.slice(start, ROW_GROUP)
-                writer.write_batch(group, row_group_size=ROW_GROUP)
-                found = _merge(found, _measure(group))
-                if sieve is not None:
-                    sieve.add(group.column("words"), group.column("folded"))
-    return found
 
 
 def _measure(batch: pa.RecordBatch) -> Written:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
+import msgspec
 
-from securepc.manager.ingest.opened import EXPIRED
+from securepc.manager.ingest.tasks import Making
 from securepc.manager.search import forgetting, rows
+from securepc.manager.search.gathering import Gathered, Made, remove, source_of
 from securepc.manager.search.hot import DayRows
-from securepc.manager.search.manifest import Sealed
 from securepc.manager.search.rows import Source
 from securepc.manager.search.store import Store
 
 if TYPE_CHECKING:
     from securepc.manager.ingest.opened import Opened, Provisional
-
-MICROSECONDS = 1_000_000
 
 
 class SearchFollower:
@@ -43,25 +39,32 @@ class SearchFollower:
         seen = self._store.position(log)
         if position < seen:
             return
-        days: defaultdict[str, list[pa.RecordBatch]] = defaultdict(list)
-        sealed: dict[str, Sealed] = {}
+        gathered = Gathered()
         for batch in opened:
-            if batch.index < seen:
-                continue
-            header = batch.header
-            if batch.reason == EXPIRED:  # a ledger that is read again comes by what is over
-                sealed[header.device.hex()] = Sealed(header.epoch, header.last)
-                continue
-            device = header.device.hex()
-            day = days[day_of(batch.block_time)]
-            source = _source(batch)
-            if batch.entries is None:
-                day.append(rows.of_unreadable(source, header, batch.reason or ""))
-            else:
-                day += rows.of_entries(source, batch.entries)
-            sealed[device] = Sealed(header.epoch, header.last)
-        new = [DayRows(day, rows.joined(batches)) for day, batches in sorted(days.items()) if batches]
-        self._store.add(log, new, seen, position, sealed)
+            if batch.index >= seen:
+                gathered.add(batch)
+        new = [DayRows(day, rows.joined(some)) for day, some in sorted(gathered.days.items()) if some]
+        self._store.add(log, new, seen, position, gathered.sealed)
+
+    def making(self, log: bytes) -> Making:
+        """An `ingest.opened.Bulk`: other processes write the rows to files."""
+        folder = str(self._store.folder / "tmp").encode()
+        return Making(self.name, "securepc.manager.search.gathering:Writer", folder)
+
+    def take(self, log: bytes, opened: Sequence[Opened], made: bytes, position: int) -> None:
+        """Make searchable what stands in these files, and remember `position`.
+
+        Raises:
+            OSError: the disk is full or fails; nothing was taken.
+        """
+        of = msgspec.msgpack.decode(made, type=Made)
+        seen = self._store.position(log)
+        if position <= seen or not self._store.take(log, of.files, seen, position, of.sealed):
+            remove(of.files)
+
+    def drop(self, made: bytes) -> None:
+        """Remove files that are not wanted."""
+        remove(msgspec.msgpack.decode(made, type=Made).files)
 
     def late(self, log: bytes, opened: Sequence[Opened]) -> None:
         """Put the entries of batches that opened late in the place of the row that says that they don't.
@@ -70,7 +73,7 @@ class SearchFollower:
             OSError: the disk is full or fails; may be repeated.
         """
         for batch in opened:
-            found = rows.of_entries(_source(batch), batch.entries or ())
+            found = rows.of_entries(source_of(batch), batch.entries or ())
             forgetting.read_late(self._store, log, batch.index, found)
 
     def announced(self, lines: Provisional) -> None:
@@ -80,14 +83,3 @@ class SearchFollower:
         batches = rows.of_entries(Source(device, lines.first, lines.epoch, None, at, at), lines.lines)
         if batches:
             self._store.announce(lines.log, device, lines.epoch, lines.first, rows.joined(batches))
-
-
-def _source(batch: Opened) -> Source:
-    header = batch.header
-    device = header.device.hex()
-    return Source(device, header.first, header.epoch, batch.index, batch.block_time, header.opened_at)
-
-
-def day_of(block_time: int) -> str:
-    """The UTC day of a time in µs since 1970, "2026-11-23"."""
-    return datetime.fromtimestamp(block_time // MICROSECONDS, UTC).strftime("%Y-%m-%d")

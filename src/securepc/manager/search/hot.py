@@ -76,6 +76,12 @@ class Hot:
             if device in self._announced:
                 self._drop(device, upto)
 
+    def skip(self, position: int, sealed: Mapping[str, Sealed]) -> None:
+        """Sealed rows up to this position came in files; none is in memory."""
+        self.add((), position, sealed)
+        self.durable = position
+        self._unflushed = {}
+
     def announce(self, device: str, epoch: int, first: int, rows: pa.RecordBatch) -> None:
         """Provisional rows; what is known or sealed of them already is left out."""
         sealed = self._sealed.get(device, Sealed(0, 0))

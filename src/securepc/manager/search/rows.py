@@ -6,10 +6,12 @@ hold its data) or, where the entry is not in our own spelling, as `raw`.
 
 from __future__ import annotations
 
+import threading
 import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Annotated, Any
+from functools import lru_cache
+from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
 import msgspec
 import pyarrow as pa
@@ -17,6 +19,7 @@ from msgspec import structs
 
 from securepc.manager.ingest import opened
 from securepc.manager.search import shape
+from securepc.manager.search.patterns import Fixed, Patterns
 from securepc.wire.shapes import prepared
 from securepc.wire.signed.batch import MAX_TIME, BatchHeader
 
@@ -86,6 +89,8 @@ class _Text(msgspec.Struct, omit_defaults=True, gc=False):
 _decoder = msgspec.json.Decoder(_Row)
 _anything = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
+_of_thread = threading.local()
+T = TypeVar("T")
 
 
 @prepared
@@ -100,15 +105,28 @@ class Source(msgspec.Struct, frozen=True):
     happened: int
 
 
+class _Columns(NamedTuple):
+    """The values of rows, by column. Texts are UTF-8 bytes: so they come, and so Arrow takes them."""
+
+    at: list[int]
+    up: list[int]
+    boot: Sequence[bytes]
+    user: Sequence[bytes]
+    policy: Sequence[bytes]
+    kind: Sequence[str]
+    result: Sequence[str | None]
+    shape: Sequence[str | None]
+    words: Sequence[bytes]
+
+
 def of_entries(source: Source, entries: Sequence[bytes]) -> list[pa.RecordBatch]:
     """Rows of consecutive entries, exact bytes each: at one go, unless one of them is of another spelling."""
     if not entries:
         return []
-    rows = _read_all(entries)
-    if rows is not None:
-        with suppress(shape.Shapeless):
-            shapes, words = shape.take_apart([row.data for row in rows])
-            return [_batch(source, rows, shapes, words)]
+    columns = _columns(entries)
+    if columns is not None:
+        with suppress(UnicodeDecodeError):
+            return [_batch(source, columns)]
     return [_of_anything(source, source.first + i, entry) for i, entry in enumerate(entries)]
 
 
@@ -117,7 +135,7 @@ def of_unreadable(source: Source, header: BatchHeader, reason: str) -> pa.Record
     data = {"device": source.device, "leaf": source.leaf, "reason": reason}
     shapes, words = shape.take_apart([{**data, "first": header.first, "last": header.last}])
     row = _Row(UNREADABLE, header.sealed_at, header.sealed_up, header.boot.hex(), result="failed")
-    return _batch(source, [row], shapes, words, b"")
+    return _batch(source, _one(row, shapes[0], words[0]), b"")
 
 
 def joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
@@ -125,46 +143,94 @@ def joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     return pa.Table.from_batches(batches, SCHEMA).combine_chunks().to_batches()[0]
 
 
+def _columns(entries: Sequence[bytes]) -> _Columns | None:
+    """The entries taken apart; None where that can't be done with one of them."""
+    patterns = _patterns()
+    fixed, heads, words, missing = patterns.take_apart(entries)
+    if missing:
+        rows = _read_all([entries[i] for i in missing])
+        if rows is None:
+            return None
+        try:
+            shapes, texts = shape.take_apart([row.data for row in rows])
+        except shape.Shapeless:
+            return None
+        for i, row, row_shape, text in zip(missing, rows, shapes, texts, strict=True):
+            fixed[i] = of_row = Fixed(row.kind, None if row.result is OK else row.result, row_shape)
+            heads[i] = _head(row)
+            words[i] = text.encode()
+            patterns.meet(of_row, row.user, row.policy, row.data)
+    at, up, boot, user, policy = zip(*_whole(heads), strict=True)
+    kinds, results, row_shapes = zip(*_whole(fixed), strict=True)
+    times = [*map(int, at)], [*map(int, up)]
+    columns = _Columns(*times, boot, user, policy, kinds, results, row_shapes, _whole(words))
+    return columns if max(columns.at) <= MAX_TIME >= max(columns.up) else None
+
+
+def _whole(values: list[T | None]) -> list[T]:
+    """What was missing is there by now."""
+    return cast("list[T]", values)
+
+
+def _head(row: _Row) -> tuple[bytes, ...]:
+    """As patterns give it."""
+    return b"%d" % row.at, b"%d" % row.up, row.boot.encode(), row.user.encode(), row.policy.encode()
+
+
 def _of_anything(source: Source, sequence: int, entry: bytes) -> pa.RecordBatch:
     """The row of an entry that may be anything at all."""
     rows = _read_all([entry])
-    shapes: list[str | None] = [None]
-    words = [_searchable(entry)]
+    found: str | None = None
+    words = _searchable(entry)
     if rows is None:
         rows = [_best_guess(entry, source.happened)]
     else:
         with suppress(shape.Shapeless):
-            found, words = shape.take_apart([rows[0].data])
-            shapes = [*found]
+            (found,), (words,) = shape.take_apart([rows[0].data])
     if entry == opened.REDACTED:
-        shapes, words, entry = [None], [""], b""
-    raw = entry if shapes[0] is None else None
-    return _batch(structs.replace(source, first=sequence), rows, shapes, words, raw)
+        found, words, entry = None, "", b""
+    raw = entry if found is None else None
+    return _batch(structs.replace(source, first=sequence), _one(rows[0], found, words), raw)
 
 
-def _batch(
-    source: Source, rows: list[_Row], shapes: Sequence[str | None], words: list[str], raw: bytes | None = None
-) -> pa.RecordBatch:
-    count = len(rows)
-    columns = [
+def _one(row: _Row, row_shape: str | None, words: str) -> _Columns:
+    at, up, boot, user, policy = _head(row)
+    result = None if row.result is OK else row.result
+    return _Columns(
+        [int(at)], [int(up)], [boot], [user], [policy], [row.kind], [result], [row_shape], [words.encode()]
+    )
+
+
+def _batch(source: Source, columns: _Columns, raw: bytes | None = None) -> pa.RecordBatch:
+    """
+    Raises:
+        UnicodeDecodeError: a text is not UTF-8.
+    """
+    count = len(columns.at)
+    arrays = [
         _same(source.device, pa.string(), count),
-        pa.array(list(range(source.first, source.first + count)), pa.int64()),
+        pa.array(range(source.first, source.first + count), pa.int64()),
         _same(source.epoch, pa.int64(), count),
         _same(source.leaf, pa.int64(), count),
-        pa.array([row.at for row in rows], pa.int64()),
+        pa.array(columns.at, pa.int64()),
         _same(source.received, pa.int64(), count),
-        pa.array([row.at - row.up for row in rows], pa.int64()),
-        _texts([row.boot for row in rows]),
-        _texts([row.kind for row in rows]),
-        _texts([row.user for row in rows]),
-        _texts([row.policy for row in rows]),
-        _texts([None if row.result is OK else row.result for row in rows]),
-        _texts(shapes),
-        pa.array(words, pa.string()),
-        _folded(words),
+        pa.array([at - up for at, up in zip(columns.at, columns.up, strict=True)], pa.int64()),
+        _texts([*map(_decoded, columns.boot)]),
+        _texts(columns.kind),
+        _texts([*map(_decoded, columns.user)]),
+        _texts([*map(_decoded, columns.policy)]),
+        _texts(columns.result),
+        _texts(columns.shape),
+        *_words(columns.words),
         pa.array([raw], pa.binary()) if raw is not None else pa.nulls(count, pa.binary()),
     ]
-    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+
+@lru_cache(maxsize=4_096)
+def _decoded(text: bytes) -> str:
+    """Boots, users and versions of policies are few: most were decoded before."""
+    return text.decode()
 
 
 def _same(value: str | int | None, type_: pa.DataType, count: int) -> pa.Array:
@@ -238,8 +304,19 @@ def _searchable(entry: bytes) -> str:
         return text
 
 
-def _folded(words: list[str]) -> pa.Array:
-    """NFKC of each, null where it is the same: most batches are found to need none at one look."""
-    if unicodedata.is_normalized("NFKC", "\n".join(words)):
-        return pa.nulls(len(words), pa.string())
-    return pa.array([None if (normal := fold(text)) == text else normal for text in words], pa.string())
+def _words(words: Sequence[bytes]) -> tuple[pa.Array, pa.Array]:
+    """The words, and their NFKC where it differs: most batches are found to need none at one look."""
+    if unicodedata.is_normalized("NFKC", b"\n".join(words).decode()):
+        folded = pa.nulls(len(words), pa.string())
+    else:
+        texts = [each.decode() for each in words]
+        folded = pa.array([None if (norm := fold(text)) == text else norm for text in texts], pa.string())
+    return pa.array(words, pa.string()), folded
+
+
+def _patterns() -> Patterns:
+    """This thread's: lines are made into rows as they are announced, too."""
+    found: Patterns | None = getattr(_of_thread, "patterns", None)
+    if found is None:
+        found = _of_thread.patterns = Patterns()
+    return found

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from securepc.manager.search import beside, files
+from securepc.manager.search.gathering import Ready
 from securepc.manager.search.hot import DayRows, Hot
 from securepc.manager.search.manifest import DAILY, File, Manifest, Sealed
 from securepc.manager.search.rows import SCHEMA
@@ -135,6 +136,42 @@ class Store:
             crowded = hot.rows > 2 * FLUSH_ROWS
         if crowded:  # the keeper doesn't keep up (a rebuild): whoever brings the rows writes them
             self.flush(log)
+
+    def take(
+        self, log: bytes, ready: Sequence[Ready], start: int, position: int, sealed: Mapping[str, Sealed]
+    ) -> bool:
+        """Take files of the rows of leaves [start, position): found, and listed, from now on. Whether they
+        were taken: not where the position is not `start` any more.
+
+        Raises:
+            OSError: the disk is full or fails; nothing was taken.
+        """
+        added: list[File] = []
+        with self._flushing:
+            self._flush(log, force=True)  # what came before them
+            try:
+                for each in ready:
+                    added.append(self._adopt(log, each))  # noqa: PERF401 - those before a failure count
+                with self._lock:
+                    hot = self._of(log)
+                    current = hot.position == start
+                    if current:
+                        self._manifest.advance(log, position, added, sealed)
+                        hot.skip(position, sealed)
+                        self._files[log] = (*self._files.get(log, ()), *added)
+            except BaseException:
+                self._unlink(added)
+                raise
+            if not current:
+                self._unlink(added)
+            return current
+
+    def _adopt(self, log: bytes, ready: Ready) -> File:
+        """Give a file its place among the minute files."""
+        number = next(self._numbers)
+        path = f"minute/{log.hex()}/{ready.day}.{number}.parquet"
+        files.move(Path(ready.path), self.folder / path)
+        return File(number, path, ready.day[:7], ready.day, 0, *ready.written)
 
     def announce(self, log: bytes, device: str, epoch: int, first: int, rows: pa.RecordBatch) -> None:
         """Take provisional rows, consecutive from `first` on: searchable until the sealed ones come."""
