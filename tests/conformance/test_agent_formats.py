@@ -74,7 +74,8 @@ def test_chain() -> None:
     assert epoch.seal().hex() == page["seal"]
     assert chain.next_key(key).hex() == page["K2"]
     verifier = chain.Verifier(bytes.fromhex(page["K0"]))
-    assert verifier.take(1, 1, entries, bytes.fromhex(page["seal"]))
+    key, before = verifier.take(1, bytes.fromhex(page["seal"]))
+    assert chain.judge(chain.Epoch(key, 1, 1, before), entries, verifier.seal) == (True, True)
 
 
 def test_open_file() -> None:

@@ -81,7 +81,9 @@ class Opened:
             assert header.previous == previous, "a fork"
             secret = INTAKE.unseal(batch.sealed_key)
             entries = batches.open_payload(header, batch.ciphertext, secret, root_of=merkle.root)
-            if not verifier.take(header.epoch, header.first, entries, header.seal).seal:
+            key, before = verifier.take(header.epoch, header.seal)
+            epoch = chain.Epoch(key, header.epoch, header.first, before)
+            if not chain.judge(epoch, entries, header.seal).seal:
                 self.bad_seals.append(epoch)
             self.headers.append(header)
             self.entries += entries
