@@ -82,8 +82,8 @@ class Opened:
             secret = INTAKE.unseal(batch.sealed_key)
             entries = batches.open_payload(header, batch.ciphertext, secret, root_of=merkle.root)
             key, before = verifier.take(header.epoch, header.seal)
-            epoch = chain.Epoch(key, header.epoch, header.first, before)
-            if not chain.judge(epoch, entries, header.seal).seal:
+            fresh = chain.Epoch(key, header.epoch, header.first, before)
+            if not chain.judge(fresh, entries, header.seal).seal:
                 self.bad_seals.append(epoch)
             self.headers.append(header)
             self.entries += entries
