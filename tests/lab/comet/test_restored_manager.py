@@ -80,7 +80,7 @@ def test_a_restored_manager_reads_on_from_another_validator(net: Testnet, tmp_pa
         pair.manager.home = home
         pair.manager.start()
         before = pair.agent.status()["acknowledged"]
-        eventually(lambda: pair.agent.status()["acknowledged"] > before + 5, 180)
+        eventually(lambda: pair.agent.status()["acknowledged"] > before + 5, 420)
         pair.load.end()
         last = pair.settle(180)
         eventually(lambda: len(pair.entries()) >= last, 120)

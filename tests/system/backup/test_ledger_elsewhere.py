@@ -102,6 +102,11 @@ def test_the_pc_goes_back_and_all_is_opened_in_order_once(
         assert status == 200, answer
         assert [one["index"] for one in answer["batches"]][-1] == lost.indexes[-1]  # type: ignore[index,attr-defined]
         assert try_send(device, more)[0] == 200
+        # Who saw more than the validator here has is told to wait: it catches up, and that is no alarm.
+        seen, device.size = device.size, device.size + 10_000
+        status, answer = try_send(device, more)
+        assert (status, answer["error"]["code"]) == (503, "unordered")  # type: ignore[index]
+        device.size = seen
         wait_for(lambda: manager.restored.gathered(lost.log) is None, PATIENCE)
         judged(running, manager.log.size(lost.log) - 1)
         wait_for(lambda: keeper.position(lost.log) >= manager.log.size(lost.log) - 1, PATIENCE)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from securepc.ledger.sequencer import Committed
 from securepc.ledger.state import Refused
+from securepc.ledger.store import Unordered
 from securepc.manager import clock
 from securepc.manager.database import DatabaseFull
 from securepc.manager.database.engine import is_full
@@ -174,10 +175,13 @@ def _require_seen(manager: Manager, log: bytes, size: int, tree: str) -> None:
     Raises:
         Gathering: the log waits for its successor, and the PC is to show what it has.
         ApiError: ahead.
+        Unordered: validators have the ledger, and the one beside this manager is behind the others.
     """
     manager.waiting.require(log)
     now, names = manager.log.size(log), ["", *(one.name for one in manager.log.trees(log))]
     if (tree == names[-1] and size > now) or (tree not in names and len(names) == 1):
+        if manager.ordering.elsewhere:
+            raise Unordered(f"the validator here has {now} leaves of the {size} that were seen elsewhere")
         raise refuse("ahead", size=now)
 
 
