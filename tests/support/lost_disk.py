@@ -137,10 +137,15 @@ class Site:
         wait_for(lambda: self.log not in self.manager.waiting, PATIENCE)
 
     def whole(self, pc: Pc) -> bool:
-        """Whether the ledger has each of a PC's batches, once, in their order, and nothing waits there."""
+        """Whether the ledger has each batch that a PC sent, once, in their order, with all its entries.
+
+        The PC's journal seals by itself after a minute: what it sealed since then may still wait there.
+        """
         pc.manager = self.running  # type: ignore[assignment]
-        sent = pc.uploader.acknowledged
-        return pc.epochs() == list(range(1, sent + 1)) and not pc.agent.journal.queue.after(sent, 1)
+        found = pc.ledger()
+        epochs = [header.epoch for header in found]
+        all_of_them = sum(header.size for header in found) >= pc.count
+        return epochs == list(range(1, pc.uploader.acknowledged + 1)) and all_of_them
 
 
 def turned_away(pc: Pc) -> str:

@@ -45,6 +45,7 @@ def test_a_pc_shows_more_than_there_is(bare: Site) -> None:
         pc.send_all()
     site.stop()
     newer, older = site.home, site.copy("older")
+    before = {pc: pc.uploader.acknowledged for pc in (busy, quiet)}
     site.start(newer)
     busy.seal(4)
     busy.send_all()
@@ -55,7 +56,7 @@ def test_a_pc_shows_more_than_there_is(bare: Site) -> None:
     assert turned_away(quiet) == "restored"
     for pc in (busy, quiet):
         pc.manager = site.running
-        assert pc.epochs() == [1], "something was ordered on the shorter tree"
+        assert len(pc.epochs()) == before[pc], "something was ordered on the shorter tree"
     assert site.running is not None
     (alert,) = site.running.alerts("older-state")
     assert alert.level == "alert"
