@@ -31,7 +31,6 @@ RPC = '[rpc]\nladdr = "tcp://127.0.0.1:1"\n'
     [
         ('[ledger]\nsequencer = "raft"\n', "sequencer"),
         ('[ledger]\nvalidator = "/somewhere"\n', "need sequencer"),
-        ('[ledger]\nsequencer = "cometbft"\n[backup]\nfolder = "/nas"\n', "not backed up"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(tmp_path: Path, text: str, what: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -87,7 +88,7 @@ def test_it_says_when_where_how_much_and_up_to_which_entry(
     assert "same disk as the manager" in page, "so it is in this test"
 
     # The PC goes on: up to entry 3 it may forget, and what came later it keeps.
-    pc = prepared[1]
+    pc = copy.copy(prepared[1])
     (before,) = shown.pcs(manager, HERE, size)
     assert (before.on_ledger, before.backed_up) == (3, 3)
     pc.http, pc.nonce = browser(app), b""
