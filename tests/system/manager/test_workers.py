@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from securepc.agent.simulate import USERS, office_day
 from securepc.manager.core import Manager
 from securepc.manager.ingest import ahead, workers
 from securepc.manager.ingest.model import Fault, MacChain
+from securepc.manager.ingest.opener import Opener
 from securepc.manager.search.model import Hit, Query
 from securepc.wire import keys
 from securepc.wire.event import Event, to_entry
@@ -25,6 +28,7 @@ SIZE, BATCHES = 100, 40
 WRONG_KEY, WRONG_SEAL, ANNOUNCED = 9, 17, 20
 """Batches with something wrong."""
 SECONDS = 120
+EAGER = Path(__file__).parents[2] / "support" / "eager_manager.py"
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +78,7 @@ class Office:
             if n // SIZE != WRONG_KEY:
                 self.sent[f"{name}.{n + 1}"] = [entry]
 
-    def check(self, running: Running, devices: list[Device]) -> list[Hit]:
+    def check(self, running: Running, devices: list[Device], *, told: bool = True) -> list[Hit]:
         """Every entry is there once, every verdict is right; gives all that is found of the PCs."""
         log, search = running.log, running.manager.search
         wait_for(lambda: search.position(log) == running.manager.log.size(log), SECONDS)
@@ -92,8 +96,9 @@ class Office:
             if hit.is_entry:
                 found.setdefault(hit.id, []).append(hit.entry)
         assert found == self.sent
-        wait_for(lambda: len(self.told) >= 2 * len(devices), SECONDS)
-        assert len(self.told) == len(set(self.told)) == 2 * len(devices)
+        if told:
+            wait_for(lambda: len(self.told) >= 2 * len(devices), SECONDS)
+            assert len(self.told) == len(set(self.told)) == 2 * len(devices)
         return hits
 
 
@@ -151,6 +156,38 @@ def test_a_manager_that_stops_meanwhile_goes_on_where_it_was(home: Path) -> None
             office.work(device, number)
     with Running(home, office.prepare) as running:
         office.check(running, devices)
+
+
+def test_a_manager_that_is_killed_with_them_loses_and_doubles_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = Office()
+    with monkeypatch.context() as patch:
+        patch.setattr(Opener, "start", lambda _: None)  # nothing is judged yet
+        with Running(home) as running:
+            devices = [running.device() for _ in range(3)]
+            for number, device in enumerate(devices):
+                office.work(device, number)
+    kills, seen = 0, 0
+    while True:
+        process = subprocess.Popen([sys.executable, str(EAGER), str(home)], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        with process:
+            for line in process.stdout:
+                position, *beside = line.split()
+                # Killed when it has come further than before: so it comes to an end.
+                if beside and int(position) > seen and int(beside[0]):
+                    seen = int(position)
+                    process.kill()
+                    kills += 1
+                    break
+        if process.returncode == 0:
+            break
+    assert kills >= 3
+    with Running(home, office.prepare) as running:
+        hits = office.check(running, devices, told=False)  # nobody asked in the processes that were killed
+        running.manager.search.forget(running.log)
+        assert office.check(running, devices, told=False) == hits
 
 
 def test_files_that_cannot_be_written_are_the_managers_to_write(home: Path) -> None:
