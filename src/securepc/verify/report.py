@@ -62,7 +62,7 @@ def valid_text(verdict: Verdict, language: str, summary: bool = False) -> Iterat
     ]
     for cosignature in verdict.cosignatures:
         witness = f"{cosignature.key.name} {moment(cosignature.time * 1_000_000)}"
-        rows.append(("証人", "witness", (witness, witness)))
+        rows.append(("連署者", "witness", (witness, witness)))
     if verdict.stamp:
         when, who = moment(verdict.stamp.time), verdict.stamp.authority
         rows.append(

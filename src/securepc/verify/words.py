@@ -22,11 +22,11 @@ SENTENCES: dict[str, Sentence] = {
         "The checkpoint is not signed by the log's trusted key ({detail}).",
     ),
     "cosignature": (
-        "証人の連署が正しくありません({detail})。",
+        "第三者の連署が正しくありません({detail})。",
         "A witness's cosignature is wrong ({detail}).",
     ),
     "quorum": (
-        "信頼ファイルが求める証人の連署がそろっていません(有効な連署: {cosigned})。",
+        "信頼ファイルが求める第三者の連署がそろっていません(有効な連署: {cosigned})。",
         "The witnesses that the trust file asks for have not all cosigned (valid cosignatures: {cosigned}).",
     ),
     "stamp-checkpoint": (
@@ -253,7 +253,7 @@ NOT_CHECKED: dict[str, Sentence] = {
         ),
     ),
     "outsiders": (
-        "第三者による裏付け。証人の連署がないため、ログの運営者自身の署名だけで成り立っています。",
+        "第三者による裏付け。第三者の連署がないため、ログの運営者自身の署名だけで成り立っています。",
         "What outsiders say: no witness cosigned, so all rests on the signatures of the log's own operator.",
     ),
     "stamp-tool": (
@@ -304,7 +304,7 @@ NOT_CHECKED: dict[str, Sentence] = {
         "What was never recorded: whoever controlled the PC then could keep an act out.",
     ),
     "unread-witnesses": (
-        "ML-DSA-44 の証人 {names} の連署(このプログラムは検証できません)。",
+        "ML-DSA-44 の連署者 {names} の連署(このプログラムは検証できません)。",
         "Cosignatures by the ML-DSA-44 witnesses {names}, which this program cannot verify.",
     ),
     "unused": (
