@@ -145,8 +145,9 @@ def test_a_change_that_was_killed_anywhere_is_finished_at_the_start(tmp_path: Pa
         manager.close()
         with Running(home) as running:
             entry(running)
-            wait_for(lambda running=running: running.manager.keys.staged() == [], 60)
-            assert running.manager.keys.block_key().public == coming.public
+            keys = running.manager.keys
+            wait_for(lambda keys=keys, key=coming.public: keys.block_key().public == key, 60)
+            assert keys.staged() == []
             assert running.manager.log.block_keys().last == coming.public
             assert len(running.manager.log.block_keys().changes) == step + 1
         assert len(trust.load(home / "trust").handovers) == step + 1

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from securepc.manager.ingest.judging import Difference, differences
 from securepc.manager.ingest.opened import Provisional
 from securepc.manager.ingest.provisional import MAX_DEVICE_LINES, ProvisionalStore
 
@@ -44,30 +45,36 @@ def test_what_is_sealed_is_erased_and_not_taken_again(store: ProvisionalStore, t
         assert b"secret-one" not in path.read_bytes(), path
 
 
+def compare(
+    store: ProvisionalStore, epoch: int, first: int, entries: list[bytes], device: bytes = DEVICE
+) -> list[Difference]:
+    """What was announced otherwise than a batch has it."""
+    last = first + len(entries) - 1
+    return differences(store.announced(device, epoch, first, last), first, entries)
+
+
 def test_every_kind_of_difference_is_found(store: ProvisionalStore) -> None:
     store.add(lines(1, b"same", b"before", b"dropped", epoch=1))
-    count, shown = store.compare(DEVICE, 1, 1, [b"same", b"after"])
-    assert count == 2
-    assert [(one.sequence, one.announced, one.sealed) for one in shown] == [
-        (2, b"before", b"after"),
-        (3, b"dropped", None),
+    assert compare(store, 1, 1, [b"same", b"after"]) == [
+        Difference(2, b"before", b"after"),
+        Difference(3, b"dropped", None),
     ]
-    assert store.compare(DEVICE, 1, 1, [b"same", b"before", b"dropped", b"more"]) == (0, [])
-    assert store.compare(DEVICE, 1, 1, []) == (3, store.compare(DEVICE, 1, 1, [])[1])
-    assert store.compare(bytes(16), 1, 1, [b"other"]) == (0, [])
+    assert compare(store, 1, 1, [b"same", b"before", b"dropped", b"more"]) == []
+    assert [one.sequence for one in compare(store, 1, 1, [])] == [1, 2, 3]
+    assert compare(store, 1, 1, [b"other"], bytes(16)) == []
 
 
 def test_lines_of_other_epochs_do_not_count(store: ProvisionalStore) -> None:
     store.add(lines(1, b"a", epoch=1))
     store.add(lines(2, b"b", epoch=2))
-    assert store.compare(DEVICE, 1, 1, [b"a"]) == (0, [])
-    assert store.compare(DEVICE, 2, 2, [b"b"]) == (0, [])
-    assert store.compare(DEVICE, 1, 1, [b"a", b"B"])[0] == 1, "sealed earlier than announced"
+    assert compare(store, 1, 1, [b"a"]) == []
+    assert compare(store, 2, 2, [b"b"]) == []
+    assert len(compare(store, 1, 1, [b"a", b"B"])) == 1, "sealed earlier than announced"
 
 
 def test_a_byte_that_is_no_text_is_no_difference(store: ProvisionalStore) -> None:
     store.add(lines(1, b"\xff".decode("utf-8", "replace").encode()))
-    assert store.compare(DEVICE, 1, 1, [b"\xff"]) == (0, [])
+    assert compare(store, 1, 1, [b"\xff"]) == []
 
 
 def test_a_device_cannot_fill_the_disk_or_push_out_its_own_word(store: ProvisionalStore) -> None:

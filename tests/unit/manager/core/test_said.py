@@ -1,4 +1,4 @@
-"""What devices said of epochs comes back as it was said, however many epochs are judged at a time."""
+"""What devices said of epochs comes back as it was said, until it is of no more use."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from securepc.manager.ingest.model import Claim
 DEVICE, OTHER = b"d" * 16, b"o" * 16
 
 
-def test_said_is_read_in_stretches_and_forgotten_up_to_what_was_judged(tmp_path: Path) -> None:
+def test_said_is_read_by_epoch_and_forgotten_up_to_what_was_judged(tmp_path: Path) -> None:
     make_home(tmp_path)
     manager = assemble(tmp_path)
-    # Past the end of a stretch and of the next one, with holes.
     spoken = [1, 2, 5, 128, 129, 130, 131, 260, 300, 700]
     with manager.database.write() as session:
         session.add_all(
@@ -26,14 +25,12 @@ def test_said_is_read_in_stretches_and_forgotten_up_to_what_was_judged(tmp_path:
             for epoch in spoken
         )
     with manager.database.write() as session:
-        said = claims.Said(session, DEVICE)
-        for epoch in range(1, 301):
-            expected = (epoch * 10, DEVICE * 2) if epoch in spoken else None
-            assert said.claimed(epoch) == expected, epoch
-            said.settle(epoch)
-        said.keep()
+        assert claims.said(session, DEVICE, 2, 300) == {
+            epoch: (epoch * 10, DEVICE * 2) for epoch in spoken if 2 <= epoch <= 300
+        }
+        claims.forget(session, DEVICE, 300)
     with manager.database.read() as session:
         left = select(Claim.device, func.count()).group_by(Claim.device).order_by(Claim.device)
         assert [tuple(row) for row in session.execute(left)] == [(DEVICE, 1), (OTHER, len(spoken))]
-        assert claims.Said(session, DEVICE).claimed(700) == (7_000, DEVICE * 2)
+        assert claims.said(session, DEVICE, 1, 700) == {700: (7_000, DEVICE * 2)}
     manager.close()
