@@ -101,7 +101,7 @@ def test_lines_are_known_to_the_manager_within_a_second(manager: Running, pc: Pc
     begin = time.monotonic()
     agent.record(event(agent, 77))
     wait_for(lambda: any(b"/home/77" in line for line in ear.heard), 60)
-    assert time.monotonic() - begin < 30
+    assert time.monotonic() - begin < 5.0
 
 
 def test_lines_do_not_go_out_where_others_could_read_them(
@@ -128,7 +128,7 @@ def test_the_manager_can_ask_for_a_seal(manager: Running, pc: Pc) -> None:
     begin = time.monotonic()
     manager.manager.ingest.orders.seal(agent.config.device)
     wait_for(lambda: agent.uploader.acknowledged == 1)
-    assert time.monotonic() - begin < 30
+    assert time.monotonic() - begin < 10.0
 
 
 def test_what_matters_reaches_the_ledger_at_once(manager: Running, pc: Pc) -> None:
@@ -138,7 +138,7 @@ def test_what_matters_reaches_the_ledger_at_once(manager: Running, pc: Pc) -> No
     begin = time.monotonic()
     agent.record(event(agent, 1, "media.denied"))
     wait_for(lambda: agent.uploader.acknowledged == 1)
-    assert time.monotonic() - begin < 30
+    assert time.monotonic() - begin < 10.0
 
 
 def test_a_policy_arrives_applies_and_is_named_in_entries(

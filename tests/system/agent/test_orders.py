@@ -54,7 +54,7 @@ def test_an_order_is_carried_out_within_a_second_and_answered(manager: Running, 
     begin = time.monotonic()
     number = issue(manager, agent, "locate", {"why": "試験"})
     wait_for(lambda: done)
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 1.0
     assert done[0].args == {"why": "試験"}
     wait_for(lambda: row(manager, number).state == "done")
     found = row(manager, number)

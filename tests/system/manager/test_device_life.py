@@ -89,7 +89,7 @@ def test_policy_comes_with_enrolment_and_wakes_who_waits(running: Running) -> No
     changed = time.monotonic()
     running.manager.policies.change(running.log, policy.default_rules(paths=("~",)), actor="test")
     waiting.join()
-    assert time.monotonic() - changed < 10
+    assert time.monotonic() - changed < 1
     frame = answers[0]["policy"]
     assert isinstance(frame, str)
     newer = policy.parse_policy(b64decode(frame), commands)

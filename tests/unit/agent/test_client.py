@@ -132,7 +132,7 @@ def test_a_drip_does_not_hold_it_for_ever() -> None:
         with pytest.raises(Trouble) as trouble:
             get(address, timeout=0.5)
         assert trouble.value.code == "garbled"
-        assert time.monotonic() - begin < 10
+        assert time.monotonic() - begin < 3
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_abort_ends_a_wait_at_once() -> None:
         begin = time.monotonic()
         with pytest.raises(Trouble):
             client.request("GET", "/", b"", {})
-        assert time.monotonic() - begin < 8
+        assert time.monotonic() - begin < 5
         with pytest.raises(Trouble):
             client.request("GET", "/", b"", {})
 

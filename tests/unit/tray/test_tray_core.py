@@ -261,7 +261,7 @@ def test_the_link_hears_at_once_and_outlives_the_agent(tmp_path: Path, linked: A
     begin = time.monotonic()
     agent.post("now")
     wait_for(lambda: len(ear.notices) == 2)
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 1.0
     agent.server.stop()
     ear.why.clear()
     wait_for(lambda: ear.why)
