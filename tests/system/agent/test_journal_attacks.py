@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -102,10 +103,12 @@ def caught(
 
             wait_for(heard)
         middle.down = True
-        shutil.copytree(agent.folder, tmp_path / "caught", ignore=shutil.ignore_patterns("lock", "run"))
+        copy = tmp_path / "caught"
+        shutil.copytree(agent.folder, copy, ignore=shutil.ignore_patterns("lock", "run"))
         agent.stop(grace=0.0)
-        middle.down = False
-        return Caught(tmp_path / "caught")
+        # The way of the one that was caught stays closed: what it had just sent would else arrive after all.
+        configs.write(copy, replace(configs.read(copy), address=manager.address))
+        return Caught(copy)
 
     yield catch
 

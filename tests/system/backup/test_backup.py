@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -160,6 +161,26 @@ def test_old_snapshots_go_and_their_chunks_with_them(
     folder = nas.parent / "again"
     folder.mkdir()
     check.check(running.manager, vault, vault.get_snapshot(second), folder)
+
+
+def test_what_is_asked_for_while_an_older_test_begins_is_done(
+    running: Running, back_up: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up()
+    backups = running.manager.backups
+    due, asked = backups._due, threading.Event()
+
+    def just_before(kind: str, every: float = 0.0) -> bool:
+        found = due(kind, every)
+        if kind == "test" and found and not asked.is_set():
+            asked.set()
+            backups.ask("backup", "test")
+        return found
+
+    monkeypatch.setattr(backups, "_due", just_before)
+    last = backups._last_number()
+    backups.ask("test")
+    wait_for(lambda: any(run.kind == "test" and run.number > last for run in backups.state().runs))
 
 
 def test_another_managers_backups_are_left_alone(running: Running, nas: Path) -> None:

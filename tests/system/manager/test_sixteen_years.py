@@ -63,8 +63,11 @@ class Calendar:
         timed = {"make", "start", "work", "round"}
         if do in timed:
             values["at"] = microseconds(self.today)
-        self.process.stdin.write(json.dumps({"do": do, **values}) + "\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(json.dumps({"do": do, **values}) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            return None
         line = self.process.stdout.readline()
         return json.loads(line) if line else None
 
@@ -72,11 +75,12 @@ class Calendar:
         """Do it with a kill at the next of the steps, wherever it is met; then go on as if nothing was."""
         kill, after = self.kills // 2, bool(self.kills % 2)
         self.kills = (self.kills + 1) % KILLS
-        if self.try_(do, kill=kill, after=after, **values) is None:
+        # A step that was not needed may be met by what the manager does by itself, until it has ended.
+        if self.try_(do, kill=kill, after=after, **values) is None or self.try_("stop") is None:
             assert self.process.wait(30) == -9
             self.deaths += 1
         else:
-            self.end()  # the step was not needed this time
+            self.leave()
         self._open()
         self.ask("start")
         self.ask("round")
@@ -95,6 +99,10 @@ class Calendar:
 
     def end(self) -> None:
         self.ask("stop")
+        self.leave()
+
+    def leave(self) -> None:
+        """The end of a process whose manager has stopped."""
         assert self.process.stdin
         self.process.stdin.close()
         assert self.process.wait(60) == 0

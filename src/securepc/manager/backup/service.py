@@ -82,6 +82,7 @@ class Backups:
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._asked: set[str] = set()
+        self._asking = threading.Lock()
         self._not_before = {"backup": 0.0, "test": 0.0}
         self._progress: Progress | None = None
         self._frames: dict[bytes, tuple[int, str]] = {}
@@ -122,9 +123,10 @@ class Backups:
 
     def ask(self, *kinds: str) -> None:
         """Have a backup ("backup") or a test restore ("test") made now."""
-        self._asked.update(kinds)
-        for kind in kinds:
-            self._not_before[kind] = 0.0
+        with self._asking:
+            self._asked.update(kinds)
+            for kind in kinds:
+                self._not_before[kind] = 0.0
         self._wake.set()
 
     def order(self, log: bytes, *, actor: str) -> None:
@@ -316,6 +318,15 @@ class Backups:
             and clock.now() - last >= _SOON * clock.SECOND
         )
 
+    def _take(self, kind: str) -> bool:
+        """Whether this was asked for, which it no longer is. A test that was asked for together with a
+        backup stays so until that is made: what is tested meanwhile is an older one."""
+        with self._asking:
+            asked = kind in self._asked and not (kind == "test" and "backup" in self._asked)
+            if asked:
+                self._asked.discard(kind)
+            return asked
+
     def _seen_people(self) -> object:
         """What PCs could not make good by sending it again: who is enrolled, which keys they were told of,
         which key signs blocks. It is backed up at once."""
@@ -328,10 +339,8 @@ class Backups:
     @contextmanager
     def _noting(self, kind: str) -> Iterator[tuple[Run, Progress]]:
         """Write down how a run went; what keeps failing is tried again later."""
-        at = clock.now()
+        asked, at = self._take(kind), clock.now()
         run = Run(kind=kind, at=at, ended_at=at, number=0, moment=0, total=0, sent=0, error="", error_ja="")
-        wanted = kind in self._asked
-        self._asked.discard(kind)
         self._progress = progress = Progress(kind)
         try:
             yield run, progress
@@ -344,13 +353,12 @@ class Backups:
             self._vault = None
             self.beside.forget()
             self._not_before[kind] = time.monotonic() + _PAUSE
-        else:
-            wanted = False
         finally:
             self._progress = None
-        wanted = wanted and kind == "backup"  # what fails its test today would fail it again in a minute
-        if wanted:
-            self._asked.add(kind)
+        again = asked and bool(run.error) and kind == "backup"  # what fails its test would fail it again
+        if again:
+            with self._asking:
+                self._asked.add(kind)
         if kind == "beside" and not run.error:
             return
         run.ended_at = clock.now()
@@ -360,7 +368,7 @@ class Backups:
                 alerts.raise_alert(session, b"", FAILED_ALERT, data=data, level="note")
             elif kind == "backup":
                 alerts.close(session, b"", FAILED_ALERT)
-            if not wanted:
+            if asked and not again:
                 session.execute(delete(Asked).where(Asked.kind == kind, Asked.at <= run.at))
             session.add(run)
             session.flush()
