@@ -26,11 +26,13 @@ test:
 lab:
 	@tools/lab
 	@tools/venv lab
+	@tools/native
 	@tools/lab-tests $(ARGS)
 
 soak:
 	@tools/lab
 	@tools/venv lab
+	@tools/native
 	$(BIN)/python -m pytest --soak $(ARGS)
 
 check:
@@ -43,6 +45,7 @@ check:
 
 bench:
 	@tools/venv dev
+	@tools/native || true
 	@$(BIN)/python -m benchmarks $(NAME)
 
 peers:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import cast
 
 import click
 
 from securepc.verify import __main__ as tool
+from securepc.verify.batches import EntriesRoot, entries_root
 from securepc.verify.stamps import CheckStamp
 from securepc.wire import keys
+from securepc.wire.signed import batch as headers
 from securepc.wire.signed.pack import Deflate
 
 
@@ -42,6 +46,7 @@ def command(file: Path, trusted: Path, summary: bool, as_json: bool, lang: str |
         verify=keys.verify,
         stamped=_stamps(),
         deflate=_deflate(),
+        root=_root(),
     )
 
 
@@ -61,3 +66,16 @@ def _deflate() -> Deflate:
     except ModuleNotFoundError:
         return zlib
     return cast(Deflate, zlib_ng)  # its stubs take `error` for an exception, not for its type
+
+
+def _root() -> EntriesRoot:
+    """What hashes the entries of a batch: native/ where it was built, which takes half the time."""
+    try:
+        native: Callable[[bytes, tuple[bytes, ...]], bytes] = import_module("securepc_hashes").entries_root
+    except ModuleNotFoundError:
+        return entries_root
+
+    def root(key: bytes, entries: tuple[bytes, ...]) -> bytes:
+        return native(headers.salt_stream(key, len(entries)), entries)
+
+    return root

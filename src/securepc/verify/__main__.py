@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from securepc.verify import ed25519, report, trust, workers
+from securepc.verify.batches import EntriesRoot, entries_root
 from securepc.verify.check import check
 from securepc.verify.progress import Bar
 from securepc.verify.stamps import CheckStamp
@@ -77,6 +78,7 @@ def run(
     verify: CheckSignature = ed25519.verify,
     stamped: CheckStamp | None = None,
     deflate: Deflate = zlib,
+    root: EntriesRoot = entries_root,
     out: TextIO | None = None,
     err: TextIO | None = None,
 ) -> int:
@@ -87,6 +89,7 @@ def run(
         verify: a faster signature check than the pure one, where there is one.
         stamped: judges time stamps, where there is a library for it.
         deflate: a faster unpacker than Python's own, where there is one.
+        root: hashes the entries of a batch faster than Python's own hashlib, where there is such a thing.
     """
     lang = lang or language()
     out = out or sys.stdout
@@ -101,6 +104,7 @@ def run(
                         verify,
                         stamped=stamped,
                         deflate=deflate,
+                        root=root,
                         keep=not summary,
                         workers=workers.cores(),
                         progress=bar,

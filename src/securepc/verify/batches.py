@@ -6,7 +6,7 @@ process (`workers`). What a batch needs of those before it is checked in their o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from securepc.ledger import merkle
@@ -26,6 +26,15 @@ Redactions = frozenset[tuple[int, int]]
 """(index of the batch's leaf, sequence number) of entries that the log says were redacted."""
 
 
+EntriesRoot = Callable[[bytes, tuple[bytes, ...]], bytes]
+"""(key of a batch, its entries, one at least) → the tree head over their salted hashes."""
+
+
+def entries_root(key: bytes, entries: tuple[bytes, ...]) -> bytes:
+    """The tree head over the entries of a batch under its key."""
+    return merkle.root(headers.entry_leaves(key, entries))
+
+
 class Ground(NamedTuple):
     """What batches are judged by: all that steps 1 to 6 found. `keep`: the entries' texts are wanted."""
 
@@ -35,6 +44,7 @@ class Ground(NamedTuple):
     redactions: Redactions
     expiries: Expiries
     check: CheckSignature
+    root: EntriesRoot
     keep: bool
 
 
@@ -157,7 +167,7 @@ def judge(ground: Ground, lines: Lines, line: bytes) -> Sealed:
             ground.expiries.require(index, header.device, batch.expired, where)
             return sealed._replace(expired=batch.expired)
         if batch.key is not None:
-            _require_whole(sealed, batch, batch.key)
+            _require_whole(sealed, batch, batch.key, ground.root)
             texts: Sequence[bytes | None] = batch.entries if ground.keep else ()
             return sealed._replace(sequences=range(header.first, header.last + 1), texts=texts)
         _require_parts(sealed, batch.disclosed, ground.redactions)
@@ -195,14 +205,14 @@ def _require_signed_and_logged(sealed: Sealed, batch: Batch, parts: Leaf, ground
         raise NotValid("record-differs", where, device=sealed.device)
 
 
-def _require_whole(sealed: Sealed, batch: Batch, key: bytes) -> None:
+def _require_whole(sealed: Sealed, batch: Batch, key: bytes, root: EntriesRoot) -> None:
     """Refuse a whole batch whose entries are not, under its key, what the device sealed."""
     header, texts = sealed.known, batch.entries
     if headers.key_hash(key) != header.key_hash:
         raise NotValid("batch-key", sealed.where)
     if len(texts) != header.size:
         raise NotValid("count", sealed.where, found=len(texts), expected=header.size)
-    if merkle.root(headers.entry_leaves(key, texts)) != header.root:
+    if (root(key, texts) if texts else merkle.EMPTY) != header.root:
         raise NotValid("entries", sealed.where, device=sealed.device)
 
 

@@ -33,7 +33,7 @@ from securepc.ledger import note
 from securepc.ledger.checkpoint import Checkpoint, Cosignature
 from securepc.ledger.note import NoteError
 from securepc.verify import blocks, ed25519, moves, stamps, workers
-from securepc.verify.batches import Completeness, Ground, Redactions, Sealed
+from securepc.verify.batches import Completeness, EntriesRoot, Ground, Redactions, Sealed, entries_root
 from securepc.verify.expiry import Expiries
 from securepc.verify.members import Member, Registrars, Tree, read_record, read_signed, require_inclusion
 from securepc.verify.stamps import CheckStamp
@@ -66,6 +66,7 @@ def check(
     *,
     stamped: CheckStamp | None = None,
     deflate: Deflate = zlib,
+    root: EntriesRoot = entries_root,
     keep: bool = True,
     workers: int = 1,
     progress: Progress = lambda done, total: None,
@@ -76,6 +77,7 @@ def check(
         verify: (public key, message, signature) → is it valid; pure RFC 8032 unless one is given.
         stamped: judges time stamps, where there is a library for it.
         deflate: unpacks; Python's own unless one is given.
+        root: hashes the entries of a batch; with Python's own hashlib unless one is given.
         keep: whether the verdict has the entries themselves; without them memory does not grow with the pack.
         workers: how many processes may judge the batches of a large pack; the verdict is the same.
         progress: called with the bytes of batches that are judged, and all of them.
@@ -84,7 +86,7 @@ def check(
         NotValid: the evidence does not hold; says what is wrong and where.
         OSError: the stream cannot be read.
     """
-    return _Check(trust, verify, stamped, deflate, keep, workers, progress).run(stream)
+    return _Check(trust, verify, stamped, deflate, root, keep, workers, progress).run(stream)
 
 
 class _Check:
@@ -94,6 +96,7 @@ class _Check:
         verify: CheckSignature,
         stamped: CheckStamp | None,
         deflate: Deflate,
+        root: EntriesRoot,
         keep: bool,
         workers: int,
         progress: Progress,
@@ -102,6 +105,7 @@ class _Check:
         self._verify = verify
         self._stamped = stamped
         self._deflate = deflate
+        self._root = root
         self._keep = keep
         self._workers = workers
         self._progress = progress
@@ -158,7 +162,8 @@ class _Check:
         expiries = Expiries(content.expiry, registry, tree, registrars, self._verify)
 
         # (7), (8), (9): the batches, one after the other
-        ground = Ground(content.log, tree, members, redactions, expiries, self._verify, self._keep)
+        how = (self._verify, self._root, self._keep)
+        ground = Ground(content.log, tree, members, redactions, expiries, *how)
         found = self._batches(reader, content, ground)
         if found.redacted:
             self._remarks.append(("redacted", {"count": found.redacted}))

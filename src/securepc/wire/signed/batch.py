@@ -136,10 +136,14 @@ def key_hash(key: bytes) -> bytes:
     return hashlib.sha256(b"securepc/key" + key).digest()
 
 
+def salt_stream(key: bytes, count: int) -> bytes:
+    """The salts of a batch's entries, one after the other: SHAKE-256("securepc/salt" || K), 16 bytes each."""
+    return hashlib.shake_256(b"securepc/salt" + key).digest(count * SALT_SIZE)
+
+
 def salts(key: bytes, count: int) -> list[bytes]:
-    """The salts of a batch's entries: SHAKE-256("securepc/salt" || K), 16 bytes each."""
-    stream = hashlib.shake_256(b"securepc/salt" + key).digest(count * SALT_SIZE)
-    return list(struct.unpack(f"{SALT_SIZE}s" * count, stream))
+    """The salts of a batch's entries, one by one."""
+    return list(struct.unpack(f"{SALT_SIZE}s" * count, salt_stream(key, count)))
 
 
 def entry_leaf(salt: bytes, entry: bytes) -> bytes:
