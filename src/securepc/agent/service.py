@@ -266,7 +266,6 @@ class Agent:
     def _courier(self) -> None:
         backoff = Backoff()
         while not self._stopping.is_set():
-            self._sealed.clear()
             try:
                 more = self.uploader.step()
                 backoff.reset()
@@ -283,6 +282,7 @@ class Agent:
         """Wait for a sealed batch, or so long; less when another thread finds the manager answering again."""
         if delay is None:
             self._sealed.wait(60.0)
+            self._sealed.clear()  # before all looks, also the one whether to stop
             return
         end = time.monotonic() + delay
         failing = not self._reporter.reachable

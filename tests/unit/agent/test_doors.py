@@ -114,6 +114,24 @@ def test_until_the_slowest_door_was_looked_at_the_doors_were_not(context: Contex
         doors.stop()
 
 
+def test_a_stop_in_the_moment_in_which_its_news_are_taken_is_not_slept_over(context: Context) -> None:
+    doors = Doors(context, [Door("whole")])
+    (keeper,) = doors._keepers
+    doors.start()
+    wait_for(doors.looked)
+    take = keeper._news.clear
+
+    def stopped_before() -> None:
+        keeper.stopping = True
+        keeper._news.set()
+        take()
+
+    keeper._news.clear = stopped_before  # type: ignore[method-assign]
+    keeper.wake()
+    keeper.thread.join(30)
+    assert not keeper.thread.is_alive()
+
+
 def test_removing_goes_on_after_one_that_fails(tmp_path: Path) -> None:
     made: list[Enforcer] = [Door("first", OSError("busy")), Door("second")]
     done = remove_all(tmp_path, lambda context: made)

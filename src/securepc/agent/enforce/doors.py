@@ -104,7 +104,6 @@ class _Keeper:
     def _run(self) -> None:
         started = False
         while not self.stopping:
-            self._news.clear()
             begin = time.monotonic()
             try:
                 if not started:
@@ -123,6 +122,7 @@ class _Keeper:
                 )
             self._saw(state)
             self._news.wait(EVERY)
+            self._news.clear()  # before all looks, also the one whether to stop
             self._pause(begin)
         try:
             self.enforcer.stop()

@@ -92,6 +92,18 @@ class AuditWorker:
 
     def _seal(self, log: bytes, *, at_once: bool) -> bool:
         """Make the next batch of what is waiting, if it is time; whether one was made."""
+        hurried = log in self._hurry
+        if hurried:  # before the look: who asks after it may have written something since
+            self._hurry.discard(log)
+        made = False
+        try:
+            made = self._seal_waiting(log, at_once=at_once or hurried)
+        finally:
+            if hurried and not made:
+                self._hurry.add(log)
+        return made
+
+    def _seal_waiting(self, log: bytes, *, at_once: bool) -> bool:
         with self._manager.database.read() as session:
             waiting = _waiting(session, log)
             row = session.get(AuditChain, log)
@@ -101,9 +113,8 @@ class AuditWorker:
         first = event.from_entry(waiting[0].entry)
         opened_at = first.at if first is not None else clock.now()
         old = clock.now() - opened_at >= SEAL_AFTER
-        if not (old or at_once or log in self._hurry or len(waiting) >= batch.SEAL_AT_ENTRIES):
+        if not (old or at_once or len(waiting) >= batch.SEAL_AT_ENTRIES):
             return False
-        self._hurry.discard(log)
         with self._manager.database.write() as session:
             row = session.get(AuditChain, log)
             assert row is not None

@@ -25,6 +25,7 @@ class Diagnostics:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
+        self._flushing = threading.Lock()
         self._counts: dict[_Key, tuple[int, dict[str, Any]]] = {}
         self.totals: dict[str, int] = {}
         """How often each code was answered since the start, for /metrics."""
@@ -41,7 +42,11 @@ class Diagnostics:
                 self._counts[key] = (count + 1, data)
 
     def flush(self) -> None:
-        """Write the counts down."""
+        """Write the counts down; when this returns, another's writing is done, too."""
+        with self._flushing:
+            self._flush()
+
+    def _flush(self) -> None:
         with self._lock:
             counts, self._counts = self._counts, {}
         if not counts:

@@ -209,7 +209,6 @@ class Retention:
 
     def _run(self) -> None:
         while not self._stopping:
-            self._wake.clear()
             try:
                 self.round()
             except (StoreError, OSError) as error:
@@ -217,6 +216,7 @@ class Retention:
             except Exception:
                 logger.exception("retention failed; it is tried again")
             self._wake.wait(LOOK)
+            self._wake.clear()  # before all looks, also the one whether to stop
 
     def _is_leaping(self) -> bool:
         """Whether the clock is in doubt: then nothing at all is done by it."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from securepc.manager import clock
 from securepc.manager.alerts import service as alerts
@@ -108,6 +111,37 @@ def test_a_flood_of_refusals_is_a_row_and_a_count(database: Database) -> None:
     for i in range(100_000):
         diagnostics.note("malformed", LOG, i.to_bytes(16, "big"))
     assert len(diagnostics._counts) <= 2_000
+
+
+def test_when_a_flush_returns_what_another_took_is_written(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diagnostics = Diagnostics(database)
+    diagnostics.note("signature", LOG, DEVICE)
+    write, taken, go_on = database.write, threading.Event(), threading.Event()
+
+    def slowly() -> AbstractContextManager[Session]:
+        taken.set()
+        assert go_on.wait(60)
+        return write()
+
+    monkeypatch.setattr(database, "write", slowly)
+    seen: list[Alert] = []
+
+    def flush_and_look() -> None:
+        diagnostics.flush()
+        seen.extend(open_alerts(database))
+
+    other = threading.Thread(target=diagnostics.flush)
+    other.start()
+    assert taken.wait(60)
+    ours = threading.Thread(target=flush_and_look)
+    ours.start()
+    ours.join(0.5)
+    go_on.set()
+    other.join()
+    ours.join()
+    assert [alert.code for alert in seen] == ["signature"]
 
 
 def test_every_refusal_has_its_two_sentences() -> None:
