@@ -1,16 +1,18 @@
-"""Locked screens over a real message bus, where a stand-in for logind answers."""
+"""Locked screens, sleep and shutdown over a real message bus, where a stand-in for logind answers."""
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from stand_in_logind import Logind, announce
 
+from securepc.agent.collect.power import PowerCollector
 from securepc.agent.collect.sessions import SessionsCollector
-from securepc.agent.platform.linux.dbus import _RETURN, SERIAL, Bus, DBusError, Writer, message
+from securepc.agent.platform.linux.dbus import Bus, DBusError
 from securepc.agent.platform.linux.logons import Logons
+from securepc.agent.platform.linux.powering import Powering
 
 if TYPE_CHECKING:
     from collecting import Gathered
@@ -18,62 +20,6 @@ if TYPE_CHECKING:
     from securepc.agent.collect import Context
 
 pytest_plugins = ["collecting"]
-
-
-class Logind(threading.Thread):
-    """Answers ListSessions and Get LockedHint for one session."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(daemon=True)
-        self.bus, self.locked = Bus(path, timeout=60), False
-        self.bus.call("org.freedesktop.DBus", "/", "org.freedesktop.DBus", "ListNames")
-        self._own("org.freedesktop.login1")
-        self.start()
-
-    def _own(self, name: str) -> None:
-        body = Writer()
-        body.text(name)
-        body.number("I", 0)
-        fields: list[tuple[int, str, Any]] = [
-            (1, "o", "/org/freedesktop/DBus"),
-            (2, "s", "org.freedesktop.DBus"),
-            (3, "s", "RequestName"),
-            (6, "s", "org.freedesktop.DBus"),
-            (8, "g", "su"),
-        ]
-        self.bus._socket.sendall(message(1, 900, fields, bytes(body.data)))
-        while self.bus.receive()[1].get(5) != 900:
-            pass
-
-    def run(self) -> None:
-        while True:
-            try:
-                _, headers, _, _ = self.bus.receive()
-            except OSError:
-                return
-            body = Writer()
-            if headers.get(3) == "ListSessions":
-                inner = Writer()
-                inner.text("2")
-                inner.number("I", 1000)
-                for text in ("kakuu.taro", "seat0", "/org/freedesktop/login1/session/_32"):
-                    inner.text(text)
-                body.number("I", len(inner.data))
-                body.align(8)
-                body.data += inner.data
-                signature = "a(susso)"
-            elif headers.get(3) == "Get":
-                body.signature("b")
-                body.number("I", int(self.locked))
-                signature = "v"
-            else:
-                continue
-            fields: list[tuple[int, str, Any]] = [
-                (5, "u", headers[SERIAL]),
-                (6, "s", headers[7]),
-                (8, "g", signature),
-            ]
-            self.bus._socket.sendall(message(_RETURN, 901, fields, bytes(body.data)))
 
 
 def test_a_real_bus_is_understood(bus: str) -> None:
@@ -113,7 +59,7 @@ def test_a_screen_is_locked_and_unlocked(
         gathered.until(lambda g: g.of("session.unlock"))
     finally:
         collector.stop()
-        logind.bus.close()
+        logind.close()
     assert [(e.kind, e.user) for e in gathered.events if e.kind.startswith("session.")] == [
         ("session.logon", "kakuu.taro"),
         ("session.lock", "kakuu.taro"),
@@ -133,3 +79,52 @@ def test_where_there_is_no_bus_locking_is_not_seen_and_that_is_said(
     collector.stop()
     assert status.state == "degraded"
     assert "画面ロック" in status.ja
+
+
+def test_sleep_and_shutdown_wait_until_they_are_recorded(
+    bus: str, context: Context, gathered: Gathered
+) -> None:
+    logind = Logind(bus)
+    collector = PowerCollector(context, Powering(bus), every=0.05)
+    collector.start(gathered.emit)
+    try:
+        gathered.until(lambda g: collector.status().state == "running" and logind.given)
+        stranger = Bus(bus)
+        announce(stranger, "PrepareForSleep", True)
+        stranger.call("org.freedesktop.DBus", "/", "org.freedesktop.DBus", "ListNames")
+        assert not logind.let_go(0, 1), "anybody may send a signal"
+        assert not gathered.of("power.suspend")
+        logind.announce("PrepareForSleep", True)
+        assert logind.let_go(0)
+        assert gathered.of("power.suspend") == [{"reason": "announced"}], "recorded before it is let go"
+        logind.announce("PrepareForSleep", False)
+        gathered.until(lambda g: g.of("power.resume") and len(logind.given) == 2)
+        logind.announce("PrepareForShutdown", True)
+        assert logind.let_go(1)
+    finally:
+        collector.stop()
+        logind.close()
+    assert [event.kind for event in gathered.events] == [
+        "power.on",
+        "power.suspend",
+        "power.resume",
+        "power.off",
+    ]
+    assert gathered.of("power.off") == [{"reason": "shutdown"}]
+
+
+def test_sleep_is_announced_again_where_the_bus_comes_late(
+    bus: str, tmp_path: Path, context: Context, gathered: Gathered
+) -> None:
+    late = tmp_path / "late"
+    collector = PowerCollector(context, Powering(str(late)), every=0.05)
+    collector.start(gathered.emit)
+    try:
+        gathered.until(lambda g: collector.status().state == "degraded")
+        logind = Logind(bus)
+        late.symlink_to(bus)
+        gathered.until(lambda g: collector.status().state == "running" and logind.given)
+    finally:
+        collector.stop()
+    assert logind.let_go(0), "an agent that ends holds nothing up"
+    logind.close()

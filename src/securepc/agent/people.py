@@ -20,6 +20,7 @@ _RECORDED = {
     "opens": "file",
     "processes": "process",
     "sessions": "session",
+    "power": "power",
     "network": "network",
     "visits": "web",
     "downloads": "web",

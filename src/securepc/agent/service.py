@@ -43,6 +43,8 @@ from securepc.wire.keys import SigningKey
 
 _log = logging.getLogger(__name__)
 
+_SETTLED = 2.0
+"""Seconds for which a PC that is to sleep waits for the disk; logind lets it wait for five."""
 MakeCollectors = Callable[[Context], Sequence[Collector]]
 
 
@@ -114,7 +116,7 @@ class Agent:
             changed=self._changed,
             limits=self._limits_of_policy(),
         )
-        made = collectors(Context(self.folder, clock, policy.raw))
+        made = collectors(Context(self.folder, clock, policy.raw, lambda: journal.flush(_SETTLED)))
         self._collectors = Collectors(made, recorder)
         session = self._session = Session(config, key, clock)
         self._clients = [

@@ -239,11 +239,15 @@ def _bad_config(error: BadConfig) -> UserError:
 
 _COLLECTORS = {
     "files": ("ファイル", "files"),
+    "opens": ("ファイルを開く操作", "openings"),
     "processes": ("プログラム", "programs"),
     "sessions": ("ログオン", "logon"),
+    "power": ("電源", "power"),
     "network": ("ネットワーク", "network"),
     "visits": ("Web閲覧", "web pages"),
+    "downloads": ("ダウンロード", "downloads"),
     "prints": ("印刷", "printing"),
+    "screen": ("画面", "screen"),
 }
 _NO_TLS = (
     "なし。封印前の行は送りません。マネージャーのアドレスを https:// にしてください。",

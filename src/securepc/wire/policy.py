@@ -65,7 +65,13 @@ class Processes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sessions(msgspec.Struct, frozen=True, kw_only=True):
-    """Logon, logoff, lock, unlock, suspend."""
+    """Logon, logoff, lock, unlock."""
+
+    on: bool = True
+
+
+class Power(msgspec.Struct, frozen=True, kw_only=True):
+    """Start, shutdown, suspend, resume."""
 
     on: bool = True
 
@@ -125,6 +131,7 @@ class Collect(msgspec.Struct, frozen=True, kw_only=True):
     copies: Copies = Copies()
     processes: Processes = Processes()
     sessions: Sessions = Sessions()
+    power: Power = Power()
     network: Network = Network()
     media: Media = Media()
     visits: Visits = Visits()
@@ -302,9 +309,13 @@ def read_rules(raw: Mapping[str, Any]) -> Rules:
         Malformed: a known field has a value that cannot be meant; says which.
     """
     try:
-        return msgspec.convert(dict(raw), Rules)
+        rules = msgspec.convert(dict(raw), Rules)
     except (msgspec.ValidationError, RecursionError) as error:
         raise Malformed(f"the policy's rules: {error}") from None
+    if not rules.collect.sessions.on and "power" not in raw["collect"]:  # one switch was for both
+        collect = msgspec.structs.replace(rules.collect, power=Power(on=False))
+        rules = msgspec.structs.replace(rules, collect=collect)
+    return rules
 
 
 def parse_policy(frame: bytes, commands_key: bytes) -> Policy:

@@ -30,6 +30,7 @@ def unrecorded(rules: Rules) -> list[Sentence]:
     for on, family in (
         (collect.files.on, "file"),
         (collect.processes.on, "process"),
+        (collect.power.on, "power"),
         (collect.sessions.on, "session"),
         (collect.network.on, "network"),
         (collect.prints.on, "output"),

@@ -1,9 +1,8 @@
-"""Logons, power and sleep: told once, over restarts of the agent too."""
+"""Logons: told once, over restarts of the agent too."""
 
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,6 @@ import pytest
 
 from securepc.agent.collect.sessions import NAME, SessionsCollector
 from securepc.agent.platform.linux.logons import _RECORD, Logons
-from securepc.agent.platform.linux.powering import read_jobs
 from securepc.wire.policy import default_rules
 
 if TYPE_CHECKING:
@@ -55,7 +53,7 @@ def test_people_log_on_and_off(context: Context, logind: Path, gathered: Gathere
         assert "画面ロック" in collector.status().ja
     finally:
         collector.stop()
-    assert [(e.kind, e.user, e.data) for e in gathered.events if e.kind != "power.on"] == [
+    assert [(e.kind, e.user, e.data) for e in gathered.events] == [
         (
             "session.logon",
             "kakuu.taro",
@@ -84,8 +82,6 @@ def test_a_restart_of_the_agent_tells_nothing_twice_and_misses_no_logoff(
         collector.start(gathered.emit)
         collector.stop()
     assert len(gathered.of("session.logon")) == 2
-    assert len(gathered.of("power.on")) == 1
-    assert abs(gathered.of("power.on")[0]["since"] + context.clock.up() - time.time_ns() // 1000) < 5_000_000
     (logind / "1").unlink()
     collector = make(context, logind)
     collector.start(gathered.emit)
@@ -133,52 +129,6 @@ def test_where_nobody_keeps_account_the_status_says_so(
         assert "logind" in collector.status().ja
     finally:
         collector.stop()
-
-
-def test_sleep_is_what_the_boot_clock_is_ahead(context: Context, logind: Path, gathered: Gathered) -> None:
-    class Asleep(Logons):
-        behind = 0
-
-        def awake(self) -> int:
-            return super().awake() - self.behind
-
-    lookout = Asleep(logind, ())
-    collector = SessionsCollector(context, lookout, every=0.05)
-    collector.start(gathered.emit)
-    try:
-        lookout.behind = 3_600_000_000
-        gathered.until(lambda g: g.of("power.resume"))
-    finally:
-        collector.stop()
-    assert abs(gathered.of("power.resume")[0]["slept"] - 3_600_000_000) < 1_000_000
-    suspend = next(e for e in gathered.events if e.kind == "power.suspend")
-    resume = next(e for e in gathered.events if e.kind == "power.resume")
-    assert suspend.up <= resume.up
-
-
-def test_a_pc_that_goes_down_says_so_at_the_end(context: Context, logind: Path, gathered: Gathered) -> None:
-    class Going(Logons):
-        way = ""
-
-        def going_down(self) -> str:
-            return self.way
-
-    lookout = Going(logind, ())
-    collector = SessionsCollector(context, lookout, every=0.05)
-    for way, told in (("", []), ("reboot", [{"reason": "reboot"}])):
-        lookout.way = way
-        collector.start(gathered.emit)
-        collector.stop()
-        assert gathered.of("power.off") == told
-    collector.stop()
-    assert len(gathered.of("power.off")) == 1
-
-
-def test_the_way_down_is_read_of_systemds_jobs() -> None:
-    jobs = b"  301 getty@tty1.service stop waiting\n  299 reboot.target start waiting\n"
-    assert read_jobs(jobs) == "reboot"
-    assert read_jobs(b"12 poweroff.target start waiting") == "shutdown"
-    assert read_jobs(b"12 reboot.target stop running\n13\nNo jobs running.\n") == ""
 
 
 def test_off_by_policy(context: Context, logind: Path, gathered: Gathered, rules: Rules) -> None:

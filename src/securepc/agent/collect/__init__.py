@@ -57,11 +57,13 @@ class Collector(Protocol):
 
 class Context(NamedTuple):
     """What collectors are made with. `rules()` gives the rules of the policy in force, the same object
-    until the policy changes, so comparing with `is` tells that it did. `home` is the agent's own folder."""
+    until the policy changes, so comparing with `is` tells that it did. `home` is the agent's own folder.
+    `settle()` waits, not for long, until what was emitted is on the disk."""
 
     home: Path
     clock: Clock
     rules: Callable[[], Mapping[str, Any]]
+    settle: Callable[[], object] = lambda: None
 
     def event(
         self,

@@ -1,4 +1,4 @@
-"""Who is logged on, and whether the PC was on, asleep or locked.
+"""Who is logged on, and whose screen is locked.
 
 The state is looked at every few seconds and compared with what was told last. That is kept on the disk,
 so that neither a restart of the agent tells a logon twice nor a logoff in between is lost.
@@ -22,8 +22,6 @@ from securepc.wire.shapes import prepared
 NAME = "sessions.json"
 """In the agent's folder: what was told last."""
 _EVERY = 2.0
-_SLEPT = 2_000_000
-"""Microseconds that the clock asleep must be ahead to count as having slept."""
 _LIMIT = 1_000_000
 
 
@@ -55,22 +53,12 @@ class Lookout(Protocol):
     def look(self) -> dict[str, Session] | None:
         """Sessions by a name that is theirs until the PC restarts; None where nobody keeps account."""
 
-    def awake(self) -> int:
-        """Microseconds since boot, time asleep not counted."""
-
-    def going_down(self) -> str:
-        """`shutdown` or `reboot` where the PC is on its way there, else empty."""
-
 
 class SessionsCollector:
-    """`Collector` of sessions and power."""
+    """`Collector` of sessions."""
 
     name = "sessions"
     kinds: tuple[str, ...] = (
-        "power.on",
-        "power.off",
-        "power.suspend",
-        "power.resume",
         "session.logon",
         "session.logoff",
         "session.lock",
@@ -83,7 +71,6 @@ class SessionsCollector:
         self._told = _Told()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
-        self._seen = (0, 0, 0)  # wall clock, boot-time clock, awake clock at the last look
         self._status = CollectorStatus("off", "まだ開始していません。", "Not started yet.")
         self._emit: Emit = lambda event: None
 
@@ -92,19 +79,16 @@ class SessionsCollector:
         self._emit = emit
         self._stop.clear()
         self._told = self._read()
-        self._seen = self._clocks()
         self._look()
         self._thread = threading.Thread(target=self._guard, name="collect-sessions", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End; where that is because the PC goes down, say so."""
+        """See `Collector`."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-            if read_rules(self._context.rules()).collect.sessions.on and (way := self._lookout.going_down()):
-                self._emit(self._context.event("power.off", {"reason": way}))
         self._status = CollectorStatus("off", "停止しています。", "Stopped.")
 
     def status(self) -> CollectorStatus:
@@ -122,12 +106,10 @@ class SessionsCollector:
     def _look(self) -> None:
         if not read_rules(self._context.rules()).collect.sessions.on:
             self._status = CollectorStatus("off", "ポリシーにより記録しません。", "Off by policy.")
-            self._seen = self._clocks()
             return
         sessions = self._lookout.look()
         self._status = self._judge(sessions)
-        events = [*self._power(), *self._differences(sessions or {})]
-        for event in events:
+        for event in self._differences(sessions or {}):
             self._emit(event)
         told = _Told(self._context.clock.boot.hex(), sessions or {})
         if told != self._told:
@@ -143,17 +125,6 @@ class SessionsCollector:
         if not limits:
             return RUNNING
         return CollectorStatus("degraded", "".join(ja for ja, _ in limits), " ".join(en for _, en in limits))
-
-    def _power(self) -> Iterator[Event]:
-        before, now = self._seen, self._clocks()
-        self._seen = now
-        boot = self._context.clock.boot.hex()
-        if self._told.boot != boot:
-            yield self._context.event("power.on", {"since": now[0] - now[1]})
-        slept = (now[1] - before[1]) - (now[2] - before[2])
-        if slept > _SLEPT:
-            yield Event("power.suspend", before[0], before[1], boot)
-            yield self._context.event("power.resume", {"slept": slept})
 
     def _differences(self, now: dict[str, Session]) -> Iterator[Event]:
         same_boot = self._told.boot == self._context.clock.boot.hex()
@@ -178,10 +149,6 @@ class SessionsCollector:
             if value := getattr(session, field):
                 data[field] = value
         return self._context.event(kind, data, user=session.user)
-
-    def _clocks(self) -> tuple[int, int, int]:
-        clock = self._context.clock
-        return clock.at(), clock.up(), self._lookout.awake()
 
     def _read(self) -> _Told:
         try:

@@ -31,11 +31,15 @@ RESULTS = {
 }
 COLLECTORS = {
     "files": N_("Files and folders"),
+    "opens": N_("Documents that are opened"),
     "processes": N_("Applications"),
     "sessions": N_("Logon and logoff"),
+    "power": N_("Start, shutdown, sleep"),
     "network": N_("Networks"),
     "visits": N_("Web pages"),
+    "downloads": N_("Downloads"),
     "prints": N_("Printing"),
+    "screen": N_("Active windows and clipboard"),
 }
 COLLECTOR_STATES = {
     "running": Word(N_("Recording"), "good"),

@@ -51,7 +51,8 @@ SWITCHES = {
     "processes": Switch(("processes", "on"), N_("Applications")),
     "command": Switch(("processes", "command"), N_("Applications: command lines")),
     "hash": Switch(("processes", "hash"), N_("Applications: SHA-256 of programs")),
-    "sessions": Switch(("sessions", "on"), N_("Logon and power")),
+    "sessions": Switch(("sessions", "on"), N_("Logon, logoff, screen lock")),
+    "power": Switch(("power", "on"), N_("Start, shutdown, sleep")),
     "network": Switch(("network", "on"), N_("Networks")),
     "media": Switch(("media", "on"), N_("External media")),
     "prints": Switch(("prints", "on"), N_("Printing")),
@@ -145,9 +146,14 @@ def _topics(rules: Rules) -> list[Topic]:
         Topic(N_("Copies of documents (inferred)"), collect.copies.on, copies),
         Topic(N_("Applications"), collect.processes.on, programs),
         Topic(
-            N_("Logon and power"),
+            N_("Logon, logoff, screen lock"),
             collect.sessions.on,
-            [Sentence(N_("Logon, logoff, screen lock, start, shutdown, sleep."), {})],
+            [Sentence(N_("Who logs on and off, where and from where; screens locked and unlocked."), {})],
+        ),
+        Topic(
+            N_("Start, shutdown, sleep"),
+            collect.power.on,
+            [Sentence(N_("When the PC starts, goes down, sleeps and wakes, and for how long it slept."), {})],
         ),
         Topic(
             N_("Networks"),

@@ -309,7 +309,7 @@ def test_an_administrator_changes_what_is_recorded(office: Office) -> None:
     page = office.owner.get("/policy").text
     off = page.count("Nothing of this kind is recorded")  # by default
     assert "1.1" in page
-    on = dict.fromkeys(("files", "processes", "hash", "network", "prints", "media"), "on")
+    on = dict.fromkeys(("files", "processes", "hash", "power", "network", "prints", "media"), "on")
     assert post(office.owner, "/policy", "/policy", **on).status_code == 303
     collect = office.manager.policies.rules(HERE)["collect"]
     assert collect["sessions"]["on"] is False and collect["processes"]["command"] is False

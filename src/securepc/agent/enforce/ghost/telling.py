@@ -66,7 +66,9 @@ def state(ghost: GhostDrive, rules: Ghost, seen: Seen, why: str) -> DoorState:
     said = data(ghost)
     if seen.mounted:
         if ghost.powerless is not None:
-            return DoorState("partly", ghost.powerless.ja, ghost.powerless.en, said)
+            ja = f"{ghost.powerless.ja}スリープ前にゴーストドライブを閉じられません。"
+            en = f"{ghost.powerless.en}: the Ghost Drive cannot be closed before it"
+            return DoorState("partly", ja, en, said)
         return DoorState("shut", "開いています。", "It is open.", said)
     if not rules.on:
         return DoorState("off", *REASONS["off"], said)

@@ -28,6 +28,7 @@ def collectors(context: Context) -> list[Collector]:
     from securepc.agent.collect.files import FilesCollector
     from securepc.agent.collect.network import NetworkCollector
     from securepc.agent.collect.opens import OpensCollector
+    from securepc.agent.collect.power import PowerCollector
     from securepc.agent.collect.prints import PrintsCollector
     from securepc.agent.collect.processes import ProcessesCollector
     from securepc.agent.collect.screen import ScreenCollector
@@ -41,6 +42,7 @@ def collectors(context: Context) -> list[Collector]:
     from securepc.agent.platform.linux.openings import FanotifyOpenings
     from securepc.agent.platform.linux.people import homes, name_of
     from securepc.agent.platform.linux.polling import ProcessList
+    from securepc.agent.platform.linux.powering import Powering
     from securepc.agent.platform.linux.processes import of_this_pc
     from securepc.agent.platform.linux.rtnetlink import NetlinkLookout
     from securepc.agent.platform.linux.screens import LinuxScreens
@@ -60,6 +62,7 @@ def collectors(context: Context) -> list[Collector]:
             OpensCollector(context, FanotifyOpenings(processes), homes),
             ProcessesCollector(context, observers),
             SessionsCollector(context, Logons()),
+            PowerCollector(context, Powering()),
             NetworkCollector(context, NetlinkLookout),
             PrintsCollector(context, CupsSpooler()),
             VisitsCollector(context, LinuxHistories(homes)),
@@ -168,4 +171,5 @@ def _ghost(context: DoorContext) -> Enforcer:
     from securepc.agent.platform.linux.sleep import Sleep
     from securepc.agent.platform.linux.swaps import Swaps
 
-    return GhostDrive(context, LuksVault(context.home / "ghost"), Sleep(), Swaps())
+    sleep = Sleep(why="Closing the Ghost Drive")
+    return GhostDrive(context, LuksVault(context.home / "ghost"), sleep, Swaps())

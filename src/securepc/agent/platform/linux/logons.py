@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import struct
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import msgspec
 from securepc.agent.collect.sessions import Session
 from securepc.agent.platform.linux.dbus import SYSTEM_BUS
 from securepc.agent.platform.linux.locked import Locked
-from securepc.agent.platform.linux.powering import going_down
 
 LOGIND = Path("/run/systemd/sessions")
 UTMP = (Path("/run/utmp"), Path("/var/run/utmp"))
@@ -58,14 +56,6 @@ class Logons:
                 continue
             return dict(_of_utmp(data))
         return {} if self._logind.parent.joinpath("system").is_dir() else None
-
-    def going_down(self) -> str:
-        """Whether and how the PC goes down."""
-        return going_down()
-
-    def awake(self) -> int:
-        """Microseconds since boot, time asleep not counted."""
-        return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
 
 
 def _of_logind(folder: Path) -> Iterator[tuple[str, Session]]:

@@ -42,8 +42,9 @@ _AGAIN = 5.0
 class Sleep:
     """`base.power.Power`."""
 
-    def __init__(self, bus: str = SYSTEM_BUS) -> None:
-        self._path = bus
+    def __init__(self, bus: str = SYSTEM_BUS, *, why: str) -> None:
+        """`why`: what `systemd-inhibit --list` says of the lock."""
+        self._path, self._why = bus, why
         self._bus: Bus | None = None
         self._owner = ""
         self._lock_fd = -1
@@ -57,8 +58,8 @@ class Sleep:
             self._connect()
         except OSError as error:
             raise Unsupported(
-                f"スリープを事前に知る方法がありません({error})。スリープ前にゴーストドライブを閉じられません。",
-                f"nothing tells of sleep ({error}): the Ghost Drive cannot be closed before it",
+                f"スリープを事前に知る方法がありません({error})。",
+                f"nothing tells of sleep beforehand ({error})",
             ) from None
         self._stop_reading, self._stop_writing = os.pipe()
         self._thread = threading.Thread(target=self._run, args=(before, after), name="sleep", daemon=True)
@@ -67,11 +68,20 @@ class Sleep:
     def stop(self) -> None:
         """Let the lock go."""
         self._stopping.set()
-        if self._thread is not None:
-            with contextlib.suppress(OSError):
-                os.write(self._stop_writing, b"x")
-            self._thread.join(5.0)
+        if self._thread is None:
+            return
+        with contextlib.suppress(OSError):
+            os.write(self._stop_writing, b"x")
+        self._thread.join(5.0)
         self._release()
+        if self._thread.is_alive():
+            return  # still in a call of `before`; it ends by itself
+        self._thread = None
+        os.close(self._stop_reading)
+        os.close(self._stop_writing)
+        if self._bus is not None:
+            self._bus.close()
+            self._bus = None
 
     def _connect(self) -> None:
         bus = Bus(self._path, fds=True)
@@ -96,8 +106,9 @@ class Sleep:
         assert self._bus is not None
         if self._lock_fd >= 0:
             return
-        why = "Closing the Ghost Drive"
-        self._bus.call(_SERVICE, _PATH, _MANAGER, "Inhibit", "sleep:shutdown", "Secure PC", why, "delay")
+        self._bus.call(
+            _SERVICE, _PATH, _MANAGER, "Inhibit", "sleep:shutdown", "Secure PC", self._why, "delay"
+        )
         if not self._bus.fds:
             raise DBusError("logind gave no lock")
         self._lock_fd, *others = self._bus.fds
