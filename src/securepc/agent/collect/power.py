@@ -22,7 +22,7 @@ from securepc.wire.event import Event
 from securepc.wire.policy import read_rules
 from securepc.wire.shapes import prepared
 
-NAME = "power.json"
+NAME = "asleep.json"
 """In the agent's folder: what was told last."""
 _EVERY = 2.0
 _SLEPT = 2_000_000
