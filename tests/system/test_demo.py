@@ -10,6 +10,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import pytest
 from running_demo import RunningDemo, Tree, processes_of, run
 
 KEYS = {"console", "login", "api", "agency", "device", "home", "trust", "auditor_token"}
@@ -93,6 +94,7 @@ def test_a_second_demo_in_the_same_folder_says_that_one_is_running(demo: Running
     assert "already running" in ran.stderr
 
 
+@pytest.mark.timeout(600)
 def test_stopping_and_starting_again_keeps_everything(tmp_path: Path) -> None:
     tree = Tree(tmp_path)
     first = RunningDemo(tree, "--simulate", "1")

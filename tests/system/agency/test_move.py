@@ -132,6 +132,7 @@ def port(address: str) -> int:
     return int(address.rpartition(":")[2])
 
 
+@pytest.mark.timeout(600)
 def test_an_agency_moves_and_comes_back(office: Office) -> None:
     one, two = office.one, office.two
     with Running(one) as manager:
@@ -246,6 +247,7 @@ cli.main(sys.argv[1:])
 """
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("place", ["keys", "after the keys", "rows", "after the rows", "leaves"])
 def test_an_import_that_is_killed_is_run_again(office: Office, place: str) -> None:
     """Whatever was done by then: run again, the agency is here whole, and once."""

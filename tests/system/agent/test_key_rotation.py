@@ -100,6 +100,7 @@ def works(agent: Agent, number: int) -> None:
     wait_for(lambda: agent.uploader.acknowledged > before)
 
 
+@pytest.mark.timeout(600)
 def test_pcs_that_are_there_away_and_new_follow_every_change(tmp_path: Path, office: Office) -> None:
     home, middle, pc = office
     with Running(home) as manager:

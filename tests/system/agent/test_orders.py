@@ -107,7 +107,7 @@ def test_an_order_that_was_begun_when_the_pc_died_is_begun_again(manager: Runnin
     agent.guard.orders._flush = lambda seconds: False
     agent.start()
     number = issue(manager, agent, "lock")
-    assert begun.wait(10.0)
+    assert begun.wait(60)
     wait_for(lambda: agent.guard.orders.taken == number)
     agent.stop("a test")
     again = Agent(agent.folder, collectors=lambda context: (), doors=lambda context: (), limits=agent._limits)

@@ -67,7 +67,7 @@ def back_up(running: Running) -> Callable[[], int]:
                     return run.number
             return None
 
-        number = wait_for(tested, 180)
+        number = wait_for(tested, 120)
         assert number is not None
         return number
 

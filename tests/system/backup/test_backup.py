@@ -246,4 +246,4 @@ def test_a_change_of_the_key_of_blocks_is_backed_up_at_once(
         vault = manager.backups._open()
         return last.number > number and vault.get_snapshot(last.number).height >= changed[0][0]
 
-    wait_for(held, 180)
+    wait_for(held)

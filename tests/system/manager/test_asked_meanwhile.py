@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import threading
+from typing import Any, Literal
 
 import pytest
 from running_manager import Running, wait_for
@@ -12,6 +14,7 @@ from securepc.manager import clock
 from securepc.manager.audit import service as audit
 from securepc.manager.audit import worker
 from securepc.manager.audit.model import AuditEntry
+from securepc.wire import policy
 
 
 def act(running: Running, name: str) -> None:
@@ -43,6 +46,42 @@ def test_what_is_to_be_sealed_at_once_while_others_are_is_not_left_for_later(
     acts.hurry(running.log)
     wait_for(lambda: not names and is_sealed(running, "first"))
     wait_for(lambda: is_sealed(running, "second"))
+
+
+def test_who_waits_is_told_of_new_keys_with_what_they_signed(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys change while a PC waits: a policy signed by keys that it is not told of would be refused."""
+    device = running.device()
+    policies = running.manager.policies
+    orders = running.manager.ingest.orders
+    found = policies.current(running.log, device.handle)
+    assert found is not None
+    waited = threading.Event()
+    join = orders.join
+
+    def joined(handle: bytes) -> asyncio.Event:
+        event = join(handle)
+        take = event.wait
+
+        async def wait() -> Literal[True]:
+            waited.set()
+            return await take()
+
+        event.wait = wait  # type: ignore[method-assign]
+        return event
+
+    monkeypatch.setattr(orders, "join", joined)
+    answers: list[dict[str, Any]] = []
+    path = f"wait?epoch={found.epoch}&counter={found.counter}"
+    waiting = threading.Thread(target=lambda: answers.append(device.call("GET", path).json()))
+    waiting.start()
+    assert waited.wait(60)
+    running.manager.keyring.rotate("commands", running.log, actor="test")
+    policies.change(running.log, policy.default_rules(paths=("~",)), actor="test")
+    waiting.join()
+    assert answers[0]["policy"]
+    assert answers[0]["keys"] == running.manager.keyring.newest(running.log) == 1
 
 
 def test_a_stop_in_the_moment_in_which_its_wake_is_taken_is_not_slept_over(running: Running) -> None:

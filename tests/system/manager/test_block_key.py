@@ -154,6 +154,7 @@ def test_a_change_that_was_killed_anywhere_is_finished_at_the_start(tmp_path: Pa
         assert fsck.check(home / "ledger" / "chain.sqlite").sound
 
 
+@pytest.mark.timeout(600)
 def test_killed_while_it_hands_over(tmp_path: Path) -> None:
     """SIGKILL right after the start that hands over, and again: one change is one change."""
     home = tmp_path / "home"

@@ -37,6 +37,7 @@ def init(home: Path) -> subprocess.CompletedProcess[str]:
     return command("init", "--home", str(home), "--agency", "架空商事", "--json")
 
 
+@pytest.mark.timeout(600)
 def test_init_killed_anywhere_is_finished_by_the_next(tmp_path: Path) -> None:
     home = tmp_path / "home"
     chance = random.Random(7)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from running_manager import Running
 
 from securepc.ledger.keys import open_keys
@@ -30,6 +31,7 @@ def groups_of(sheet: Path) -> list[str]:
     return [pair[1] for pair in pairs if len(pair) == 2 and pair[0].isdecimal() and len(pair[1]) == 5]
 
 
+@pytest.mark.timeout(600)
 def test_a_manager_whose_passphrase_is_lost_is_opened_with_the_sheet(tmp_path: Path) -> None:
     home, words = tmp_path / "home", tmp_path / "words"
     words.write_text("forgotten words", "utf-8")

@@ -158,6 +158,7 @@ def test_a_manager_that_stops_meanwhile_goes_on_where_it_was(home: Path) -> None
         office.check(running, devices)
 
 
+@pytest.mark.timeout(600)
 def test_a_manager_that_is_killed_with_them_loses_and_doubles_nothing(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,7 +97,7 @@ def test_until_the_slowest_door_was_looked_at_the_doors_were_not(context: Contex
 
     class Slow(Door):
         def reconcile(self) -> DoorState:
-            assert gate.wait(10)
+            assert gate.wait(100)
             return super().reconcile()
 
     quick, slow = Door("quick", OSError("said")), Slow("slow")

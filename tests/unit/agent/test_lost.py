@@ -266,14 +266,14 @@ def test_places_while_locked(pc: Pc) -> None:
     pc.placed.clear()
     pc.order("lock", location=True)
     pc.lost.reconcile()
-    assert pc.placed.wait(10)
+    assert pc.placed.wait(60)
     pc.placed.clear()
     pc.clock.pass_time(60)
     pc.lost.reconcile()
     assert not pc.placed.wait(0.2), "every five minutes, not every minute"
     pc.clock.pass_time(300)
     pc.lost.reconcile()
-    assert pc.placed.wait(10)
+    assert pc.placed.wait(60)
     assert pc.places == ["order", "lost", "lost"]
 
 

@@ -149,13 +149,14 @@ class Ingest:
         `taken`, key notices above number `keys`, an order to seal; waits for any of them."""
         until = time.monotonic() + seconds
         event = self.orders.join(sender.device)
-        newest = await asyncio.to_thread(self._manager.keyring.newest, sender.log)
         try:
             while True:
                 event.clear()
                 found = await asyncio.to_thread(self._manager.policies.current, sender.log, sender.device)
                 newer = found is not None and (found.epoch, found.counter) > version
                 orders = await asyncio.to_thread(self._manager.commands.waiting, sender.device, taken)
+                # After both: whoever gets what new keys signed is told of these keys, too.
+                newest = await asyncio.to_thread(self._manager.keyring.newest, sender.log)
                 seal = self.orders.take_seal(sender.device)
                 left = until - time.monotonic()
                 if newer or orders or seal or newest > keys or left <= 0 or self.orders.stopping:
