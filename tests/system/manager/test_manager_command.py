@@ -126,11 +126,20 @@ def test_links_and_tokens(tmp_path: Path) -> None:
         device.send(device.seal_batch([b"x"]))
         # SIGTERM while a device waits for orders: it is let go, not waited for.
         answers: list[object] = []
-        waiting = threading.Thread(
-            target=lambda: answers.append(device.call("GET", "wait?epoch=9&counter=9").json())
-        )
+        sent = threading.Event()
+
+        def trace(step: str, _: object) -> None:
+            if step == "http11.receive_response_headers.started":
+                sent.set()
+
+        def wait() -> None:
+            call = device.call("GET", "wait?epoch=9&counter=9", extensions={"trace": trace})
+            answers.append(call.json())
+
+        waiting = threading.Thread(target=wait)
         waiting.start()
-        time.sleep(0.5)
+        assert sent.wait(60)
+        device.heartbeat()  # what was sent before it has been read
         stopped = time.monotonic()
         assert process.end(signal.SIGTERM) == 0
         waiting.join(10)
