@@ -14,10 +14,11 @@ from running_manager import Running, wait_for
 
 from securepc.ledger import fsck
 from securepc.manager import clock
-from securepc.manager.backup import check
+from securepc.manager.backup import check, moment
 from securepc.manager.backup import service as service_module
 from securepc.manager.backup.target import Folder
 from securepc.manager.backup.vault import VaultError, unlock_vault
+from securepc.manager.core import Manager
 from securepc.wire import keys
 from securepc.wire.recovery import RecoveryKey
 from securepc.wire.signed import documents, leaf
@@ -181,6 +182,26 @@ def test_what_is_asked_for_while_an_older_test_begins_is_done(
     last = backups._last_number()
     backups.ask("test")
     wait_for(lambda: any(run.kind == "test" and run.number > last for run in backups.state().runs))
+
+
+def test_what_is_asked_for_while_one_fails_does_not_wait_for_the_pause(
+    running: Running, back_up: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number, backups = back_up(), running.manager.backups
+    take, failed = moment.take, threading.Event()
+
+    def fails_once(manager: Manager, folder: Path) -> moment.Moment:
+        if failed.is_set():
+            return take(manager, folder)
+        failed.set()
+        backups.ask("backup")
+        raise OSError("the disk")
+
+    monkeypatch.setattr(service_module, "_PAUSE", 10_000.0)
+    monkeypatch.setattr(moment, "take", fails_once)
+    backups.ask("backup")
+    wait_for(lambda: any(run.number > number and not run.error for run in backups.state().runs))
+    assert failed.is_set()
 
 
 def test_another_managers_backups_are_left_alone(running: Running, nas: Path) -> None:

@@ -352,13 +352,13 @@ class Backups:
             run.error_ja, run.error = in_both(trouble)
             self._vault = None
             self.beside.forget()
-            self._not_before[kind] = time.monotonic() + _PAUSE
+            with self._asking:
+                if kind not in self._asked:  # what was asked for meanwhile does not wait
+                    self._not_before[kind] = time.monotonic() + _PAUSE
+                if asked and kind == "backup":  # what fails its test would fail it again
+                    self._asked.add(kind)
         finally:
             self._progress = None
-        again = asked and bool(run.error) and kind == "backup"  # what fails its test would fail it again
-        if again:
-            with self._asking:
-                self._asked.add(kind)
         if kind == "beside" and not run.error:
             return
         run.ended_at = clock.now()
@@ -368,7 +368,7 @@ class Backups:
                 alerts.raise_alert(session, b"", FAILED_ALERT, data=data, level="note")
             elif kind == "backup":
                 alerts.close(session, b"", FAILED_ALERT)
-            if asked and not again:
+            if asked and kind not in self._asked:
                 session.execute(delete(Asked).where(Asked.kind == kind, Asked.at <= run.at))
             session.add(run)
             session.flush()
