@@ -11,12 +11,15 @@ missing, of another version or damaged hides nothing, and is made again. docs/de
 
 from __future__ import annotations
 
+import itertools
+import math
 import struct
 import unicodedata
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +28,6 @@ import pyarrow.compute as pc
 
 from securepc.manager.search import beside
 from securepc.manager.search.beside import Groups
-from securepc.manager.search.rows import fold
 
 _MAGIC = b"securepc grams 1\n"
 _HEAD = struct.Struct(
@@ -39,7 +41,32 @@ _TABLE_END = 0x20000  # from here on there are ideographs only: no two of them a
 
 Hashes = npt.NDArray[np.uint32]
 _Points = npt.NDArray[np.uint32]
-NOTHING: Hashes = np.empty(0, np.uint32)
+_NONE: Hashes = np.empty(0, np.uint32)
+MAX_SPELLINGS = 64
+"""Ways to write a run, its characters having several forms; a run of more spares nothing worth the look."""
+
+
+class Wanted(NamedTuple):
+    """Runs that a text needs: of each its spellings, side by side in `runs`, and where they begin there."""
+
+    runs: Hashes
+    starts: npt.NDArray[np.intp]
+
+    @classmethod
+    def of(cls, spelled: Collection[Hashes]) -> Wanted:
+        """Of each run its spellings: at least one."""
+        ends = np.cumsum([0, *map(len, spelled)], dtype=np.intp)
+        return cls(np.concatenate([_NONE, *spelled]), ends[:-1])
+
+    def spelled(self) -> list[Hashes]:
+        """Of each run its spellings."""
+        return np.split(self.runs, self.starts[1:]) if len(self.runs) else []
+
+    def __bool__(self) -> bool:
+        return len(self.runs) > 0
+
+
+NOTHING = Wanted.of(())
 """The runs of no text: every row group has them."""
 
 
@@ -64,7 +91,7 @@ class Grams:
             OSError: the disk is full or fails; there are none, and nothing is lost.
         """
         groups = Groups(self._rows)
-        runs = np.unique(np.concatenate([*self._groups, NOTHING]))
+        runs = np.unique(np.concatenate([*self._groups, _NONE]))
         masks = np.zeros(len(runs), np.uint64)
         for number, group in enumerate(self._groups):
             masks[np.searchsorted(runs, group)] |= np.uint64(1 << groups.bit(number))
@@ -76,24 +103,27 @@ class Grams:
         beside.put(path, beside.GRAMS, _MAGIC + check + head + body)
 
 
-def wanted(text: str) -> Hashes:
-    """The runs that whatever contains this text has. None of them where the text is of unknown letters."""
-    points = _points(fold(text))
-    known = [points != 0] * LENGTHS
-    for length in range(1, LENGTHS):
-        known[length] = known[length - 1][:-1] & known[0][length:]
-    found = [run[each] for run, each in zip(_runs(points), known, strict=False)]
-    return np.unique(np.concatenate(found)) if found else NOTHING
+def wanted(forms: Sequence[str]) -> Wanted:
+    """The runs that whatever contains this text has: folded characters or, for each place, all that may stand
+    there. None of them where the text is of unknown letters."""
+    points = [_points(each) for each in forms]
+    spelled: list[Hashes] = []
+    for length in range(1, LENGTHS + 1):
+        for place in range(len(points) - length + 1):
+            run = points[place : place + length]
+            if all(map(np.all, run)) and math.prod(map(len, run)) <= MAX_SPELLINGS:
+                spelled.append(_spellings(run))
+    return together([Wanted.of(spelled)])
 
 
-def union(many: Sequence[Hashes]) -> Hashes:
-    """All that is in any of these, once."""
-    return np.unique(np.concatenate([NOTHING, *many]))
+def together(many: Sequence[Wanted]) -> Wanted:
+    """All that any of these wants, once."""
+    return Wanted.of({run.tobytes(): run for each in many for run in each.spelled()}.values())
 
 
-def rows_with(path: Path, size: int, runs: Hashes) -> range | None:
+def rows_with(path: Path, size: int, text: Wanted) -> range | None:
     """The rows of a Parquet file of `size` bytes from the first to the last row group that may have all these
-    runs; None: nobody knows."""
+    runs, each in one of its spellings; None: nobody knows."""
     try:
         data = beside.at(path, beside.GRAMS).read_bytes()
     except OSError:
@@ -109,11 +139,17 @@ def rows_with(path: Path, size: int, runs: Hashes) -> range | None:
     rows = np.frombuffer(data, "<u4", groups, start)
     known = np.frombuffer(data, "<u4", count, start + rows.nbytes)
     masks = np.frombuffer(data, _mask_type(bits), count, start + rows.nbytes + known.nbytes)
-    places = np.searchsorted(known, runs)
-    if len(runs) and (places[-1] >= count or not np.array_equal(known[places], runs)):
-        return range(0)
-    mask = int(np.bitwise_and.reduce(masks[places])) if len(runs) else -1
+    mask = int(np.bitwise_and.reduce(_having(text, known, masks))) if text else -1
     return Groups(rows.tolist()).spanned(mask)
+
+
+def _having(text: Wanted, known: Hashes, masks: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """For each run which row groups have it in any spelling."""
+    if not len(known):
+        return np.zeros(len(text.starts), masks.dtype)
+    places = np.minimum(np.searchsorted(known, text.runs), len(known) - 1)
+    found = np.where(known[places] == text.runs, masks[places], masks.dtype.type(0))
+    return np.bitwise_or.reduceat(found, text.starts)
 
 
 def _mask_type(bits: int) -> str:
@@ -135,6 +171,21 @@ def _points(text: str) -> _Points:
     return np.where(points < _TABLE_END, _letters()[np.minimum(points, _TABLE_END - 1)], points)
 
 
+def _spellings(run: Sequence[_Points]) -> Hashes:
+    """The hashes of a run, for each way to write it."""
+    written = np.array(list(itertools.product(*run)), np.uint32)
+    found = np.zeros(len(written), np.uint32)
+    for length, points in enumerate(written.T, 1):
+        found = _longer(found, points, length)
+    return np.unique(found >> np.uint32(32 - _BITS))
+
+
+def _longer(run: Hashes, following: _Points, length: int) -> Hashes:
+    """Runs that are now this long, by one character each."""
+    longer: Hashes = (run + following + np.uint32(length)) * np.uint32(_FACTOR)
+    return longer
+
+
 def _runs(points: _Points) -> Iterator[Hashes]:
     """The runs of one character that begin at each place, then those of two and three: numbers below 2^22."""
     run = np.zeros(len(points), np.uint32)
@@ -142,7 +193,7 @@ def _runs(points: _Points) -> Iterator[Hashes]:
         if len(points) < length:
             return
         following = points[length - 1 :]
-        run = (run[: len(following)] + following + np.uint32(length)) * np.uint32(_FACTOR)
+        run = _longer(run[: len(following)], following, length)
         yield run >> np.uint32(32 - _BITS)
 
 

@@ -218,7 +218,7 @@ def _spared(part: Part) -> int:
     return part.file.rows - len(part.rows)
 
 
-def _conditions(query: Query, words: tuple[str, ...]) -> tuple[list[str], dict[str, Any]]:
+def _conditions(query: Query, words: tuple[texts.Word, ...]) -> tuple[list[str], dict[str, Any]]:
     clauses: list[str] = []
     values: dict[str, Any] = {}
     if query.devices:

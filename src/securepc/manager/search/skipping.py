@@ -10,7 +10,7 @@ from securepc.manager.search.store import View
 class Skipper:
     """Knows, for one search, which rows of a file may match; looks at each file once, when it is asked."""
 
-    def __init__(self, view: View, words: tuple[str, ...]) -> None:
+    def __init__(self, view: View, words: tuple[texts.Word, ...]) -> None:
         """`words`: as `texts.words` gives them."""
         self._folder = view.folder
         self._grams, self._numbers = texts.runs(words)
@@ -28,9 +28,15 @@ class Skipper:
         if file.level < DAILY:
             return found
         path = self._folder / file.path
-        for place, runs in ((grams, self._grams), (numbers, self._numbers)):
-            if len(runs) and found:
-                rows = place.rows_with(path, file.size, runs)
-                if rows is not None:
-                    found = range(max(found.start, rows.start), min(found.stop, rows.stop))
+        if self._grams:
+            found = _both(found, grams.rows_with(path, file.size, self._grams))
+        if len(self._numbers) and found:
+            found = _both(found, numbers.rows_with(path, file.size, self._numbers))
         return found
+
+
+def _both(some: range, others: range | None) -> range:
+    """The rows that are in both; None stands for all of them."""
+    if others is None:
+        return some
+    return range(max(some.start, others.start), min(some.stop, others.stop))
