@@ -169,9 +169,9 @@ class Renewal:
         with self._journal.still() as store:
             store.identity = store.identity._replace(key=coming.key, coming=None, after=0)
         self._session.key_changed(coming.key)
+        self._over.set()  # before another change may begin, which is not over
         self._key, self._coming = coming.key, None
         self._report("agent.renewed", {"epoch": coming.after + 1})
-        self._over.set()
         if coming.order and self._orders is not None:
             self._orders.settle(coming.order, _SEEN)
 

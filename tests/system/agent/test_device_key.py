@@ -96,6 +96,35 @@ def renewal_range(device: bytes, last: int) -> Any:
     return Range(device, 1, last)
 
 
+def test_a_change_that_begins_as_another_ends_is_not_over(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, pc, _ = made
+    agent = pc()
+    renewing = agent.renewal
+    finish, report = renewing._finish, renewing._report
+    begun: list[bool] = []
+    seen: list[tuple[bool, bool]] = []
+
+    def reported(kind: str, data: dict[str, Any]) -> None:
+        report(kind, data)
+        if not begun:
+            begun.append(True)
+            renewing.begin()
+
+    def finished(coming: renewal.Coming) -> None:
+        finish(coming)
+        seen.append((renewing._coming is None, renewing._over.is_set()))
+
+    monkeypatch.setattr(renewing, "_report", reported)
+    monkeypatch.setattr(renewing, "_finish", finished)
+    agent.start()
+    works(agent, 1)
+    renewing.begin()
+    wait_for(lambda: len(seen) == 2)
+    assert seen == [(False, False), (True, True)]
+
+
 def test_by_order_and_by_root(made: Made) -> None:
     running, pc, home = made
     agent = pc()
