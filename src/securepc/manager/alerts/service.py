@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import select, update
@@ -76,6 +77,12 @@ def open_alerts(session: Session, log: bytes, limit: int = 200) -> list[Alert]:
         .limit(limit)
     )
     return list(session.scalars(query))
+
+
+def open_of_devices(session: Session, codes: Collection[str]) -> set[tuple[str, bytes]]:
+    """(code, device) of the alerts with one of these codes that somebody is still to look at."""
+    query = select(Alert.code, Alert.device).where(Alert.code.in_(codes), Alert.closed_at.is_(None))
+    return {(row.code, row.device) for row in session.execute(query)}
 
 
 def is_open(session: Session, log: bytes, code: str, device: bytes = b"") -> bool:

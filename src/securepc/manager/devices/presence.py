@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import Table, bindparam, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
@@ -123,33 +123,27 @@ class Presence:
     def _write(self, session: Session, seen: dict[bytes, int], beats: dict[bytes, Heartbeat]) -> None:
         if not seen:
             return
-        table = Device.__table__
-        session.connection().execute(
-            update(Device).where(table.c.device == bindparam("_device")).values(seen_at=bindparam("_at")),
-            [{"_device": device, "_at": at} for device, at in seen.items()],
-        )
+        connection = session.connection()
+        connection.execute(_SEEN, [{"_device": device, "_at": at} for device, at in seen.items()])
+        if beats:
+            rows = [
+                {"_device": device} | {f"_{column}": getattr(beat, name) for column, name in _SAID.items()}
+                for device, beat in beats.items()
+            ]
+            connection.execute(_BEAT, rows)
+        # Most PCs have none: they are asked for together.
+        is_open = alerts.open_of_devices(session, (OFFSET_IS_WRONG, SILENT))
         for device, beat in beats.items():
-            values = {
-                "boot": beat.boot,
-                "epoch": beat.epoch,
-                "sequence": beat.sequence,
-                "head": beat.head,
-                "up": beat.up,
-                "beat_at": beat.at,
-                "clock_offset": beat.offset,
-                "status": beat.status,
-            }
-            session.execute(update(Device).where(Device.device == device).values(**values))
             known = self._registry.find(device)
             if known is None:
                 continue
             if abs(beat.offset) > self._settings.clock_minutes * clock.MINUTE:
                 data = {"name": known.name, "seconds": beat.offset // clock.SECOND}
                 alerts.raise_alert(session, known.log, OFFSET_IS_WRONG, device, data)
-            else:
+            elif (OFFSET_IS_WRONG, device) in is_open:
                 alerts.close(session, known.log, OFFSET_IS_WRONG, device)
         for device in seen:
-            known = self._registry.find(device)
+            known = self._registry.find(device) if (SILENT, device) in is_open else None
             if known is not None:
                 alerts.close(session, known.log, SILENT, device)
 
@@ -171,12 +165,43 @@ class Presence:
                     alerts.raise_alert(session, row.log, SILENT, row.device, data)
 
 
+_SAID = {
+    "boot": "boot",
+    "epoch": "epoch",
+    "sequence": "sequence",
+    "head": "head",
+    "up": "up",
+    "beat_at": "at",
+    "clock_offset": "offset",
+    "status": "status",
+}
+"""What is written down of a heartbeat: column, and what it is called there."""
+_DEVICES: Table = Device.__table__  # type: ignore[assignment]
+_OF_DEVICE = update(_DEVICES).where(_DEVICES.c.device == bindparam("_device"))
+_SEEN = _OF_DEVICE.values(seen_at=bindparam("_at"))
+_BEAT = _OF_DEVICE.values({column: bindparam(f"_{column}") for column in _SAID})
+_ADDRESS = insert(DeviceAddress.__table__)  # type: ignore[arg-type]
+_CAME = _ADDRESS.on_conflict_do_update(
+    index_elements=["device", "address"], set_={"last_at": _ADDRESS.excluded.last_at}
+)
+
+
 def _write_addresses(session: Session, addresses: dict[tuple[bytes, str], int]) -> None:
     """The last fifty of each device stay."""
-    for (device, address), at in addresses.items():
-        row = insert(DeviceAddress).values(device=device, address=address, first_at=at, last_at=at)
-        same = ["device", "address"]
-        session.execute(row.on_conflict_do_update(index_elements=same, set_={"last_at": at}))
+    if not addresses:
+        return
+    rows = [
+        {"device": device, "address": address, "first_at": at, "last_at": at}
+        for (device, address), at in addresses.items()
+    ]
+    session.connection().execute(_CAME, rows)
+    many = (
+        select(DeviceAddress.device)
+        .where(DeviceAddress.device.in_({device for device, _ in addresses}))
+        .group_by(DeviceAddress.device)
+        .having(func.count() > _ADDRESSES)
+    )
+    for device in list(session.scalars(many)):
         kept = (
             select(DeviceAddress.address)
             .where(DeviceAddress.device == device)

@@ -51,6 +51,7 @@ class Mail:
         self._writers: dict[str, letters.Write] = {TEST: letters.of_test}
         self._spoken: set[str] = set()
         self._news = threading.Event()
+        self._mailed: int | None = None  # the last alert that was looked at, once it was read
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="mail", daemon=True)
 
@@ -176,9 +177,11 @@ class Mail:
         """Write mails about the alerts that have opened since the last time."""
         opened = select(Alert).where(Alert.closed_at.is_(None), Alert.level == "alert")
         with self._database.read() as session:
-            row = session.get(Mailed, 1)
-            last = row.alert if row else 0
             newest = session.scalar(select(func.max(Alert.id))) or 0
+            if self._mailed is None:
+                row = session.get(Mailed, 1)
+                self._mailed = row.alert if row else 0
+        last = self._mailed
         if newest == last:
             return
         with self._database.write() as session:
@@ -192,6 +195,7 @@ class Mail:
                     continue
                 for log in self._logs(session, alert.log):
                     self.send(session, log, alert.code, alert.data, alert.device)
+        self._mailed = newest
 
     def _logs(self, session: Session, log: bytes) -> list[bytes]:
         """Whose alert it is: the whole manager's belong to the agency that runs it."""

@@ -85,6 +85,53 @@ def test_nothing_is_said_of_the_time_the_manager_was_away(
     assert open_alerts(database) == []
 
 
+def test_of_each_device_the_last_fifty_addresses_stay(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    presence = Presence(database, Registry(database), Settings())
+    other, now = bytes([4] * 16), clock.now()
+    for number in range(60):
+        monkeypatch.setattr(clock, "now", lambda number=number: now + number)
+        presence.came_from(DEVICE, f"192.0.2.{number}")
+        presence.came_from(other, "198.51.100.7")
+        if number % 7 == 0:
+            presence.flush()
+    kept = presence.addresses(DEVICE, 100)
+    assert [row.address for row in kept] == [f"192.0.2.{number}" for number in reversed(range(10, 60))]
+    (one,) = presence.addresses(other)
+    assert (one.first_at, one.last_at) == (now, now + 59)
+
+
+def test_a_sign_of_life_ends_what_is_said_of_that_device_only(database: Database) -> None:
+    presence = Presence(database, Registry(database), Settings(clock_minutes=5))
+    other = bytes([4] * 16)
+    with database.write() as session:
+        session.add(
+            Device(
+                **dict.fromkeys(("name", "user"), "営業-02"),
+                **dict.fromkeys(("key", "proof", "agreement"), b""),
+                device=other,
+                log=LOG,
+                state="enrolled",
+                asked_at=0,
+                info={},
+                status={},
+            )
+        )
+        for device in (DEVICE, other):
+            for code in ("silent", "clock"):
+                alerts.raise_alert(session, LOG, code, device, {"name": "営業", "seconds": 900})
+    late = Heartbeat(bytes(16), 3, 9, bytes(32), 6 * clock.MINUTE, 5, 6, {})
+    presence.beat(DEVICE, late)
+    presence.flush()
+    found = {(one.code, one.device, one.count) for one in open_alerts(database)}
+    assert found == {("clock", DEVICE, 2), ("clock", other, 1), ("silent", other, 1)}
+    presence.beat(DEVICE, late._replace(offset=0))
+    presence.flush()
+    found = {(one.code, one.device, one.count) for one in open_alerts(database)}
+    assert found == {("clock", other, 1), ("silent", other, 1)}
+
+
 def test_a_failed_write_keeps_what_was_in_memory(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     presence = Presence(database, Registry(database), Settings())
     presence.beat(DEVICE, Heartbeat(bytes(16), 3, 9, bytes(32), 7, 5, 6, {"x": 1}))
