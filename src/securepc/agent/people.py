@@ -24,6 +24,7 @@ _RECORDED = {
     "network": "network",
     "visits": "web",
     "downloads": "web",
+    "mounts": "media",
     "prints": "output",
     "screen": "output",
 }

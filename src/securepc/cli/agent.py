@@ -246,6 +246,7 @@ _COLLECTORS = {
     "network": ("ネットワーク", "network"),
     "visits": ("Web閲覧", "web pages"),
     "downloads": ("ダウンロード", "downloads"),
+    "mounts": ("外部媒体", "media"),
     "prints": ("印刷", "printing"),
     "screen": ("画面", "screen"),
 }

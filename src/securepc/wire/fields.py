@@ -134,6 +134,8 @@ FIELDS: dict[str, Field] = dict(
         _field("reboot", "list", "再起動が必要な理由", "Why it must be restarted"),
         _field("automatic", "boolean", "自動更新", "Updates by itself"),
         _field("security", "integer", "セキュリティ更新", "Security updates"),
+        _field("volume", "text", "ボリューム", "Volume"),
+        _field("filesystem", "text", "ファイルシステム", "File system"),
         _field("volumes", "object", "ディスクの状態", "Disks"),
         _field("administrators", "list", "管理者権限のあるアカウント", "Administrators"),
         _field("unprotected", "list", "パスワードのないアカウント", "Accounts without password"),

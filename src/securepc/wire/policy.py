@@ -83,7 +83,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Media(msgspec.Struct, frozen=True, kw_only=True):
-    """Media that are connected and removed; where the Storage Shutter is on, they are told in any case."""
+    """Media that come, go, and are mounted; where the Storage Shutter is on, they are told in any case."""
 
     on: bool = True
 

@@ -38,6 +38,7 @@ COLLECTORS = {
     "network": N_("Networks"),
     "visits": N_("Web pages"),
     "downloads": N_("Downloads"),
+    "mounts": N_("Media that are mounted"),
     "prints": N_("Printing"),
     "screen": N_("Active windows and clipboard"),
 }

@@ -163,7 +163,10 @@ def _topics(rules: Rules) -> list[Topic]:
         Topic(
             N_("External media"),
             collect.media.on or rules.doors.shutter.on,
-            [Sentence(N_("Media that are connected and removed; what is done on one that was opened."), {})],
+            [
+                Sentence(N_("Media that come and go; what is done on one that was opened."), {}),
+                Sentence(N_("Media that are mounted: label, file system, folder, for whom."), {}),
+            ],
         ),
         Topic(
             N_("Printing"),

@@ -8,6 +8,18 @@ DOORS: tuple[Kind, ...] = (
     # external media and the Storage Shutter
     kind("media.insert", "外部媒体の接続", "Medium connected", "+medium"),
     kind("media.remove", "外部媒体の取り外し", "Medium removed", "+medium"),
+    kind(
+        "media.mount",
+        "外部媒体のマウント",
+        "Medium mounted",
+        "folder raw label filesystem access volume size +medium",
+    ),
+    kind(
+        "media.unmount",
+        "外部媒体のマウント解除",
+        "Medium unmounted",
+        "folder raw label filesystem access volume size +medium",
+    ),
     kind("media.denied", "外部媒体の遮断", "Medium blocked", "+medium action observed", urgent=True),
     kind(
         "media.write",

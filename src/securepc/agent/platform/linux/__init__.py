@@ -26,6 +26,7 @@ __all__ = ["clock", "collectors", "doors", "machine", "positioner", "sessions", 
 def collectors(context: Context) -> list[Collector]:
     """Every collector for Linux, not yet started."""
     from securepc.agent.collect.files import FilesCollector
+    from securepc.agent.collect.mounts import MountsCollector
     from securepc.agent.collect.network import NetworkCollector
     from securepc.agent.collect.opens import OpensCollector
     from securepc.agent.collect.power import PowerCollector
@@ -39,6 +40,7 @@ def collectors(context: Context) -> list[Collector]:
     from securepc.agent.platform.linux.cups import CupsSpooler
     from securepc.agent.platform.linux.histories import LinuxHistories
     from securepc.agent.platform.linux.logons import Logons
+    from securepc.agent.platform.linux.mounted import LinuxMounts
     from securepc.agent.platform.linux.openings import FanotifyOpenings
     from securepc.agent.platform.linux.people import homes, name_of
     from securepc.agent.platform.linux.polling import ProcessList
@@ -64,6 +66,7 @@ def collectors(context: Context) -> list[Collector]:
             SessionsCollector(context, Logons()),
             PowerCollector(context, Powering()),
             NetworkCollector(context, NetlinkLookout),
+            MountsCollector(context, LinuxMounts()),
             PrintsCollector(context, CupsSpooler()),
             VisitsCollector(context, LinuxHistories(homes)),
             DownloadsCollector(context, LinuxHistories(homes, downloads=True)),

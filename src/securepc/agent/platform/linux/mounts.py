@@ -16,23 +16,38 @@ _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
 class Mount(NamedTuple):
-    """One mount: its place, the kind of its file system, and the device number that names that."""
+    """One mount: its place, the kind of its file system, and the device number that names that. `root`: which
+    folder of the file system is there; `source`: what was mounted; `options`: of the mount and of the file
+    system."""
 
     path: bytes
     kind: str
     device: bytes
+    root: bytes = b"/"
+    source: bytes = b""
+    options: tuple[bytes, ...] = ()
 
 
 def mounts() -> list[Mount]:
     """Everything that is mounted in this process's view, later mounts last."""
+    return read(MOUNTINFO.read_bytes())
+
+
+def read(mountinfo: bytes) -> list[Mount]:
+    """The lines of such a file; what is none is left out."""
     found = []
-    for line in MOUNTINFO.read_bytes().splitlines():
+    for line in mountinfo.splitlines():
         fields, _, after = line.partition(b" - ")
-        parts, kinds = fields.split(b" "), after.split(b" ")
-        if len(parts) >= 5 and kinds:
-            path = _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), parts[4])
-            found.append(Mount(path, kinds[0].decode("ascii", "replace"), parts[2]))
+        parts, (kind, source, options) = fields.split(b" "), (*after.split(b" "), b"", b"")[:3]
+        if len(parts) >= 6 and kind:
+            both = tuple(one for part in (parts[5], options) for one in part.split(b",") if one)
+            name = kind.decode("ascii", "replace")
+            found.append(Mount(_plain(parts[4]), name, parts[2], _plain(parts[3]), _plain(source), both))
     return found
+
+
+def _plain(field: bytes) -> bytes:
+    return _OCTAL.sub(lambda match: bytes([int(match[1], 8) & 255]), field)
 
 
 def remote_mounts() -> set[bytes]:

@@ -80,7 +80,7 @@ def of_system() -> list[str]:
     found: set[str] = set()
     for mount in mounts():
         if mount.path in _SYSTEM:
-            found.update(_bases(mount.device.decode("ascii", "replace")))
+            found.update(bases(mount.device.decode("ascii", "replace")))
             if mount.kind == "btrfs":  # whose mounts have a number of their own
                 pools = SYS / "fs/btrfs"
                 for number in (
@@ -88,22 +88,22 @@ def of_system() -> list[str]:
                     for pool in names(pools)
                     for name in names(pools / pool / "devices")
                 ):
-                    found.update(_bases(attribute(number)))
+                    found.update(bases(attribute(number)))
     with contextlib.suppress(OSError):
         for line in Path("/proc/swaps").read_text().splitlines()[1:]:
             with contextlib.suppress(OSError):
                 swap = os.stat(line.split()[0]).st_rdev
-                found.update(_bases(f"{os.major(swap)}:{os.minor(swap)}"))
+                found.update(bases(f"{os.major(swap)}:{os.minor(swap)}"))
     return sorted(found)
 
 
-def _bases(number: str, depth: int = 8) -> Iterator[str]:
-    """The device of this number and, for what is built upon others, those."""
+def bases(number: str, depth: int = 8) -> Iterator[str]:
+    """The device of this number, as a real path in sysfs; for what is built upon others, those."""
     path = SYS / "dev/block" / number
     slaves = names(path / "slaves")
     if slaves and depth:
         for slave in slaves:
-            yield from _bases(attribute(path / "slaves" / slave / "dev"), depth - 1)
+            yield from bases(attribute(path / "slaves" / slave / "dev"), depth - 1)
     elif path.exists():
         yield os.path.realpath(path)
 
