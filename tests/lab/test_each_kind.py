@@ -1,5 +1,6 @@
 """One thing of each kind done for real on a PC in namespaces of its own, and found by the search with its
-fields. What needs a whole machine is shown in `vm/`: media, locked screens, sleep, packages, the clock."""
+fields. What needs a whole machine is shown in `vm/`: media that are plugged in, locked
+screens, packages, the clock, a PC that really sleeps."""
 
 from __future__ import annotations
 
@@ -16,11 +17,22 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 ANY = object()
 """The field is there, and not empty."""
 PROGRAM = {"process": ANY, "pid": ANY, "exe": ANY}
+VOLUME = {
+    "volume": ANY,
+    "filesystem": "ext4",
+    "access": "write",
+    "size": 16 << 20,
+    "class": "image",
+    "name": ANY,
+}
 TABLE: dict[str, dict[str, Any]] = {
     "agent.start": {"version": ANY, "os": ANY, "name": ANY},
     "agent.stop": {"reason": ANY},
     "agent.unclean": {"first": ANY, "last": ANY, "detail": ANY},
     "power.on": {"since": ANY},
+    "power.suspend": {"reason": "announced"},
+    "power.resume": {"slept": ANY},
+    "power.off": {"reason": "shutdown"},
     "policy.applied": {"version": ANY},
     "collect.started": {"collector": "files", "how": "fanotify", "folders": ANY},
     "file.create": {"path": "home/顧客名簿.csv", "size": 4_000, **PROGRAM},
@@ -36,6 +48,14 @@ TABLE: dict[str, dict[str, Any]] = {
     "process.stop": {"exe": ANY, "pid": ANY},
     "session.logon": {"session": ANY, "terminal": ANY, "since": ANY},
     "session.logoff": {"session": ANY, "terminal": ANY},
+    "media.mount": {
+        "folder": "/架空の媒体",
+        "label": "架空支店",
+        "filesystem": "ext4",
+        "access": "write",
+        **VOLUME,
+    },
+    "media.unmount": {"folder": "/架空の媒体", "label": "架空支店", **VOLUME},
     "network.up": {"interface": "office0", "mac": "02:00:00:00:00:07", "addresses": ["192.0.2.7/24"]},
     "network.gateway": {"gateway": "192.0.2.1", "gateway_mac": "02:00:00:00:00:01"},
     "network.address": {"interface": "office0", "addresses": ["192.0.2.7/24", "198.51.100.7/24"]},
@@ -46,7 +66,7 @@ TABLE: dict[str, dict[str, Any]] = {
     "web.visit": {"url": "/shorui", "host": "127.0.0.1", "browser": "chromium", "visited": ANY},
     "web.download": {"url": "/yakkan.pdf", "host": "127.0.0.1", "path": ANY, "size": 5_000},
 }
-PATHS = ("path", "from", "to", "url")
+PATHS = ("path", "from", "to", "url", "folder")
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from typing import Any
 
 from print_server import Cups
 from running_manager import Running, make_home, wait_for
+from stand_in_logind import Logind
 
 from securepc.wire.policy import default_rules
 
@@ -45,6 +46,12 @@ PAGE = "<!doctype html><meta charset=utf-8><title>架空の約款</title><a href
 DOWNLOAD = b"%PDF-" + b"1" * 4_995
 
 
+BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><listen>unix:path={path}</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow send_destination="*"/><allow eavesdrop="false"/><allow own="*"/>
+<allow receive_sender="*"/><allow user="*"/></policy></busconfig>
+"""
 CLERK = """
 import os, shutil, sys
 for line in sys.stdin:
@@ -104,7 +111,8 @@ class Pc:
     def _mounts(self) -> None:
         run("mount", "--make-rprivate", "/")
         run("mount", "-t", "tmpfs", "run", "/run")
-        Path("/run/cups").mkdir()
+        for folder in ("cups", "dbus"):
+            Path("/run", folder).mkdir()
         Path("/run/utmp").touch()
         displays = Path("/tmp/.X11-unix")
         displays.mkdir(exist_ok=True, mode=0o1777)
@@ -152,6 +160,17 @@ class Pc:
             seen = [one["text"] for one in self.entries(kind=kind)[:10]]
             raise AssertionError(f"no {kind} {texts}; of that kind: {seen}; the agent says {said}") from None
 
+    def run_bus(self) -> Logind:
+        """The system's message bus, with who speaks as logind."""
+        socket = Path("/run/dbus/system_bus_socket")
+        config = self.folder / "bus.conf"
+        config.write_text(BUS.format(path=socket))
+        command = ("dbus-daemon", f"--config-file={config}", "--nofork", "--print-address")
+        daemon = self.start(*command, stdout=subprocess.PIPE)
+        assert daemon.stdout is not None
+        assert daemon.stdout.readline()
+        return Logind(str(socket))
+
     def end(self) -> None:
         self.cups.stop()
         for process in reversed(self.started):
@@ -175,19 +194,29 @@ def work(pc: Pc) -> dict[str, dict[str, Any]]:
     def find(kind: str, *texts: str) -> None:
         found[kind] = pc.find(kind, *texts)
 
+    logind = pc.run_bus()
     agent = pc.run_agent()
     for kind in ("agent.start", "power.on", "policy.applied"):
         find(kind)
     find("collect.started", "fanotify")  # that of files: the collector of programs says that it started, too
-    for act in (files, programs, logon, network, screen, printing, web):
+    for act in (files, programs, logon, network, screen, printing, web, medium):
         act(pc, find)
+    logind.announce("PrepareForSleep", True)
+    find("power.suspend", "announced")
+    logind.announce("PrepareForSleep", False)
+    find("power.resume")
     agent.kill()
     agent.wait()
+    given = len(logind.given)
     again = pc.run_agent()
     find("agent.unclean")
+    wait_for(lambda: len(logind.given) > given, 60)
+    logind.announce("PrepareForShutdown", True)
+    assert logind.let_go(given)
     again.send_signal(signal.SIGTERM)
     again.wait(60)
     find("agent.stop")
+    find("power.off", "shutdown")
     return found
 
 
@@ -289,6 +318,17 @@ def screen(pc: Pc, find: Find) -> None:
     window.terminate()
     find("window.active", "架空商事様 見積書")
     del pc.env["DISPLAY"]
+
+
+def medium(pc: Pc, find: Find) -> None:
+    image, place = pc.folder / "架空.img", pc.folder / "架空の媒体"
+    place.mkdir()
+    run("truncate", "-s", "16M", image)
+    run("mkfs.ext4", "-q", "-L", "架空支店", image)
+    run("mount", "-o", "loop", image, place)
+    find("media.mount", "架空支店")
+    run("umount", place)
+    find("media.unmount", "架空支店")
 
 
 def printing(pc: Pc, find: Find) -> None:
