@@ -20,6 +20,7 @@ demo:
 	@exec $(BIN)/securepc demo $(ARGS)
 
 test:
+	@command -v openssl >/dev/null || { echo "error: the tests need openssl / openssl が必要です (Debian: apt install openssl)" >&2; exit 2; }
 	@tools/venv dev
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 

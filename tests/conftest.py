@@ -37,8 +37,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # The tests of a machine's file go on where the one before ended: the soak begins at the first.
         if wanted == "soak" and MACHINE in item.path.parents and item.path in long:
             mark = "soak"
-        # What `make test` may skip for want of something, the lab runs: it has that.
-        if mark == wanted or (wanted == "lab" and mark is None and item.get_closest_marker("skipif")):
+        if mark == wanted:
             chosen.append(item)
         elif mark and not wanted:
             left_out[mark].append(item.nodeid)

@@ -18,7 +18,6 @@ NAMES = [name for name in sorted(parsers()) if not name.startswith("documents.")
 
 
 def fuzz(name: str, seeds: list[bytes], folder: Path) -> subprocess.CompletedProcess[str]:
-    pytest.importorskip("atheris")
     corpus = folder / "corpus"
     corpus.mkdir()
     for number, seed in enumerate(seeds):

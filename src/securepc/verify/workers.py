@@ -58,7 +58,8 @@ def spread(reader: Reader, ground: Ground, workers: int) -> Generator[Sealed, No
 
     try:
         pool = ProcessPoolExecutor(workers, get_context("fork"), _start, (reader, ground))
-    except (ImportError, NotImplementedError, OSError):  # a system without semaphores
+    except (ImportError, NotImplementedError, OSError):
+        # A system without semaphores: every batch is judged all the same, here. No process has begun yet.
         yield from spread(reader, ground, 1)
         return
     try:

@@ -67,7 +67,7 @@ class Terminal:
         os.write(self.fd, text.encode())
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="without an agent only root is judged")
+@pytest.mark.lab  # without an agent only root is judged
 def test_the_screen_cannot_be_left_and_the_right_code_releases(home: Path) -> None:
     locked(home)
     terminal = Terminal(home)

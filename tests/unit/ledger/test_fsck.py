@@ -304,3 +304,29 @@ def test_a_killed_process_is_replaced_by_this_one(world: World, monkeypatch: pyt
 def _die(sent: list[ahead.Signed]) -> bytes:
     os.kill(os.getpid(), signal.SIGKILL)
     return b""
+
+
+@pytest.mark.parametrize("edit", [None, "UPDATE leaves SET leaf = 7 WHERE place = 61"])
+@pytest.mark.parametrize("error", [ImportError, NotImplementedError, PermissionError])
+def test_a_system_without_semaphores_finds_the_same(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edit: str | None, error: type[Exception]
+) -> None:
+    copy = tmp_path / "chain.sqlite"
+    shutil.copy(world.path, copy)
+    if edit is not None:
+        db = sqlite3.connect(copy)
+        db.execute(edit)
+        db.commit()
+        db.close()
+    alone = fsck.check(copy, trusted=world.store.genesis)
+    assert alone.sound == (edit is None)
+    refusals: list[object] = []
+
+    def refused(*arguments: object) -> None:
+        refusals.append(arguments)
+        raise error
+
+    monkeypatch.setattr(ahead, "WORTH_IT", 0)
+    monkeypatch.setattr(ahead, "ProcessPoolExecutor", refused)
+    assert fsck.check(copy, trusted=world.store.genesis, workers=2) == alone
+    assert len(refusals) == 1

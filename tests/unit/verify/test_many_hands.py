@@ -99,6 +99,25 @@ def test_a_pack_that_breaks_off_is_told_after_what_came_before(many: None) -> No
     assert outcome(tiny, bytes(data), workers=2, deflate=zlib_ng) == alone
 
 
+@pytest.mark.parametrize("error", [ImportError, NotImplementedError, PermissionError])
+def test_a_system_without_semaphores_judges_the_same(
+    many: None, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def refused(*_: object) -> None:
+        raise error
+
+    for tamper in (None, _break_a_signature):
+        tiny, contents = _long()
+        if tamper is not None:
+            tamper(contents)
+        data = contents.zip()
+        alone = outcome(tiny, data)
+        with monkeypatch.context() as here:
+            here.setattr("concurrent.futures.ProcessPoolExecutor", refused)
+            assert outcome(tiny, data, workers=2) == alone
+        assert isinstance(alone, Verdict) == (tamper is None)
+
+
 def test_without_entries_the_rest_is_the_same() -> None:
     tiny, contents = _long()
     full = outcome(tiny, contents.zip())

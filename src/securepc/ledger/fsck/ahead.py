@@ -49,8 +49,8 @@ class Ahead:
         if workers > 1 and self._total >= WORTH_IT:
             try:
                 self._pool = ProcessPoolExecutor(workers, get_context("fork"))
-            except (ImportError, NotImplementedError, OSError):  # a system without semaphores
-                return
+            except (ImportError, NotImplementedError, OSError):
+                return  # a system without semaphores: every signature is checked all the same, here
             self._guesses = _guesses(db)
 
     def close(self) -> None:

@@ -27,7 +27,6 @@ from securepc.manager.mail.model import Letter, Recipient
 from securepc.manager.mail.service import ADDRESS, PER_HOUR, Mail
 
 DEVICE = b"\x07" * 16
-needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +233,6 @@ def test_unconfigured_it_keeps_silent(manager: Manager) -> None:
     assert say(manager, here) == 0
 
 
-@needs_openssl
 def test_tls_and_password(tmp_path: Path) -> None:
     certificate = make_certificate(tmp_path)
     (tmp_path / "password").write_text(PASSWORD + "\n", "utf-8")
