@@ -7,6 +7,8 @@ import sys
 import threading
 from typing import Any
 
+from own_name import own_name
+
 from securepc.agent.platform.linux.dbus import _RETURN, SERIAL, Bus, Reader, Writer, message
 
 _CLIENT = "/org/freedesktop/GeoClue2/Client/1"
@@ -20,19 +22,7 @@ class GeoClueService(threading.Thread):
         super().__init__(daemon=True)
         self.bus, self.finds = Bus(path, timeout=3_600), finds
         self.asked: list[tuple[str, Any]] = []
-        body = Writer()
-        body.text("org.freedesktop.GeoClue2")
-        body.number("I", 0)
-        fields: list[tuple[int, str, Any]] = [
-            (1, "o", "/org/freedesktop/DBus"),
-            (2, "s", "org.freedesktop.DBus"),
-            (3, "s", "RequestName"),
-            (6, "s", "org.freedesktop.DBus"),
-            (8, "g", "su"),
-        ]
-        self.bus._socket.sendall(message(1, 900, fields, bytes(body.data)))
-        while self.bus.receive()[1].get(5) != 900:
-            pass
+        own_name(self.bus, "org.freedesktop.GeoClue2")
         self.start()
 
     def run(self) -> None:

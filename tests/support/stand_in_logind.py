@@ -9,6 +9,8 @@ import socket
 import threading
 from typing import Any
 
+from own_name import own_name
+
 from securepc.agent.platform.linux.dbus import _RETURN, SERIAL, SIGNAL, Bus, Writer, message
 
 _PATH, _MANAGER = "/org/freedesktop/login1", "org.freedesktop.login1.Manager"
@@ -35,7 +37,7 @@ class Logind(threading.Thread):
         self.bus, self.locked = Bus(path, timeout=60, fds=True), False
         self.given: list[int] = []
         self.bus.call("org.freedesktop.DBus", "/", "org.freedesktop.DBus", "ListNames")
-        self._own("org.freedesktop.login1")
+        own_name(self.bus, "org.freedesktop.login1")
         self.start()
 
     def announce(self, member: str, begins: bool) -> None:
@@ -51,21 +53,6 @@ class Logind(threading.Thread):
         self.bus.close()
         for end in self.given:
             os.close(end)
-
-    def _own(self, name: str) -> None:
-        body = Writer()
-        body.text(name)
-        body.number("I", 0)
-        fields: list[tuple[int, str, Any]] = [
-            (1, "o", "/org/freedesktop/DBus"),
-            (2, "s", "org.freedesktop.DBus"),
-            (3, "s", "RequestName"),
-            (6, "s", "org.freedesktop.DBus"),
-            (8, "g", "su"),
-        ]
-        self.bus._socket.sendall(message(1, 900, fields, bytes(body.data)))
-        while self.bus.receive()[1].get(5) != 900:
-            pass
 
     def run(self) -> None:
         while True:

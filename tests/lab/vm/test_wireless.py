@@ -175,7 +175,8 @@ def air(pc: Machine, office: Office, server: MailServer) -> Air:
         networks.register(office.log, network, actor="test")
     networks.switch(office.log, GUARD, actor="test")
     pc.push(POLICY, "/etc/dbus-1/system.d/geo.conf")
-    pc.push(SUPPORT / "fake_geoclue.py", "/root/fake_geoclue.py")
+    for name in ("fake_geoclue.py", "own_name.py"):
+        pc.push(SUPPORT / name, f"/root/{name}")
     pc.push(SAYS, "/root/says.py")
     pc.run("systemctl reload dbus")
     pc.run(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
 
-from securepc.agent import files
-from securepc.agent.collect import RUNNING, CollectorStatus, Context
+from securepc.agent.collect import RUNNING, CollectorStatus, Context, kept
 from securepc.agent.collect.looking import BY_POLICY, LookingCollector
 from securepc.wire.policy import read_rules
 from securepc.wire.shapes import prepared
@@ -60,7 +58,7 @@ class MountsCollector(LookingCollector):
 
     def begin(self) -> None:
         """Tell what has changed since the last time."""
-        self._told = self._read()
+        self._told = kept.read(self._path, _Told, _LIMIT)
         self._compare()
 
     def look(self) -> CollectorStatus:
@@ -85,14 +83,7 @@ class MountsCollector(LookingCollector):
         self._keep(_Told(boot, now))
         return True
 
-    def _read(self) -> _Told:
-        try:
-            return msgspec.json.decode(files.read(self._path, _LIMIT), type=_Told)
-        except (OSError, ValueError):
-            return _Told()
-
     def _keep(self, told: _Told) -> None:
         if told != self._told:
             self._told = told
-            with contextlib.suppress(OSError):  # a full disk is the journal's to tell
-                files.replace(self._path, msgspec.json.encode(told))
+            kept.write(self._path, told)

@@ -7,15 +7,13 @@ the disk, so that a sleep is told once even where the agent did not run meanwhil
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 
-from securepc.agent import files
-from securepc.agent.collect import RUNNING, CollectorStatus, Context
+from securepc.agent.collect import RUNNING, CollectorStatus, Context, kept
 from securepc.agent.collect.looking import BY_POLICY, LookingCollector
 from securepc.agent.platform.base import Unsupported
 from securepc.wire.event import Event
@@ -84,7 +82,8 @@ class PowerCollector(LookingCollector):
 
     def begin(self) -> None:
         """Tell what has happened since the last time."""
-        self._told, self._seen, self._announced_end, self._looks = self._read(), None, False, 0
+        self._told = kept.read(self._path, _Told, _LIMIT)
+        self._seen, self._announced_end, self._looks = None, False, 0
         self.look()
 
     def look(self) -> CollectorStatus:
@@ -197,13 +196,6 @@ class PowerCollector(LookingCollector):
             if self._told.suspended or asleep - self._told.asleep > _SLEPT:
                 self._keep(_Told(self._told.boot, asleep))
 
-    def _read(self) -> _Told:
-        try:
-            return msgspec.json.decode(files.read(self._path, _LIMIT), type=_Told)
-        except (OSError, ValueError):
-            return _Told()
-
     def _keep(self, told: _Told) -> None:
         self._told = told
-        with contextlib.suppress(OSError):  # a full disk is the journal's to tell
-            files.replace(self._path, msgspec.json.encode(told))
+        kept.write(self._path, told)

@@ -7,14 +7,12 @@ disk; what the service had finished before this was first switched on is not tol
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
 
-from securepc.agent import files
-from securepc.agent.collect import RUNNING, CollectorStatus, Context
+from securepc.agent.collect import RUNNING, CollectorStatus, Context, kept
 from securepc.agent.collect.looking import BY_POLICY, LookingCollector
 from securepc.agent.platform.base import Unsupported
 from securepc.wire.policy import read_rules
@@ -82,7 +80,7 @@ class PrintsCollector(LookingCollector):
 
     def begin(self) -> None:
         """What was told before."""
-        self._told = self._load()
+        self._told = kept.read(self._path, _Told, _LIMIT)
 
     def look(self) -> CollectorStatus:
         """Running, what cannot be seen, or off by policy or for want of a print service."""
@@ -129,11 +127,4 @@ class PrintsCollector(LookingCollector):
 
     def _keep(self, told: _Told) -> None:
         self._told = told
-        with contextlib.suppress(OSError):  # a full disk is the journal's to tell
-            files.replace(self._path, msgspec.json.encode(told))
-
-    def _load(self) -> _Told:
-        try:
-            return msgspec.json.decode(self._path.read_bytes()[:_LIMIT], type=_Told)
-        except (OSError, msgspec.MsgspecError):
-            return _Told()
+        kept.write(self._path, told)

@@ -6,15 +6,13 @@ so that neither a restart of the agent tells a logon twice nor a logoff in betwe
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 import msgspec
 
-from securepc.agent import files
-from securepc.agent.collect import RUNNING, CollectorStatus, Context, Emit, crash
+from securepc.agent.collect import RUNNING, CollectorStatus, Context, Emit, crash, kept
 from securepc.wire.event import Event
 from securepc.wire.policy import read_rules
 from securepc.wire.shapes import prepared
@@ -78,7 +76,7 @@ class SessionsCollector:
         """Tell what has changed since the last time, then follow it from a thread of its own."""
         self._emit = emit
         self._stop.clear()
-        self._told = self._read()
+        self._told = kept.read(self._path, _Told, _LIMIT)
         self._look()
         self._thread = threading.Thread(target=self._guard, name="collect-sessions", daemon=True)
         self._thread.start()
@@ -114,8 +112,7 @@ class SessionsCollector:
         told = _Told(self._context.clock.boot.hex(), sessions or {})
         if told != self._told:
             self._told = told
-            with contextlib.suppress(OSError):  # a full disk is the journal's to tell
-                files.replace(self._path, msgspec.json.encode(told))
+            kept.write(self._path, told)
 
     def _judge(self, sessions: dict[str, Session] | None) -> CollectorStatus:
         limits = self._lookout.limits
@@ -149,9 +146,3 @@ class SessionsCollector:
             if value := getattr(session, field):
                 data[field] = value
         return self._context.event(kind, data, user=session.user)
-
-    def _read(self) -> _Told:
-        try:
-            return msgspec.json.decode(files.read(self._path, _LIMIT), type=_Told)
-        except (OSError, ValueError):
-            return _Told()

@@ -9,7 +9,6 @@ remember (private windows, history erased before the next look) is not seen, and
 
 from __future__ import annotations
 
-import contextlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -17,8 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-from securepc.agent import files
-from securepc.agent.collect import RUNNING, CollectorStatus, Context
+from securepc.agent.collect import RUNNING, CollectorStatus, Context, kept
 from securepc.agent.collect.looking import BY_POLICY, LookingCollector
 from securepc.wire.event import Event
 from securepc.wire.policy import Downloads, Visits, read_rules
@@ -109,7 +107,7 @@ class _HistoryCollector(LookingCollector):
 
     def begin(self) -> None:
         """How far histories were read before."""
-        self._read = self._load()
+        self._read = kept.read(self._path, _Read, _LIMIT)
 
     def look(self) -> CollectorStatus:
         """Running, which history cannot be read, or off by policy."""
@@ -153,14 +151,7 @@ class _HistoryCollector(LookingCollector):
 
     def _keep(self, read: _Read) -> None:
         self._read = read
-        with contextlib.suppress(OSError):  # a full disk is the journal's to tell
-            files.replace(self._path, msgspec.json.encode(read))
-
-    def _load(self) -> _Read:
-        try:
-            return msgspec.json.decode(self._path.read_bytes()[:_LIMIT], type=_Read)
-        except (OSError, msgspec.MsgspecError):
-            return _Read()
+        kept.write(self._path, read)
 
 
 class VisitsCollector(_HistoryCollector):
